@@ -106,7 +106,7 @@ impl<S: Store + LegacyStore> LegacyUpload for ScopedLegacyUpload<S> {
         _: TakenName,
     ) -> Result<Option<Md5Digest>, Refusal> {
         let Self { upload, permitted } = self;
-        let (permit, old) = match permitted.check(executor).await {
+        let (permit, change) = match permitted.check(executor).await {
             Ok(checked) => checked,
             Err(refusal) => {
                 upload.suspend(executor).await?;
@@ -120,7 +120,7 @@ impl<S: Store + LegacyStore> LegacyUpload for ScopedLegacyUpload<S> {
         };
         let published = upload.publish_as(executor, taken).await;
         let md5 = published.map_err(|refusal| permit.refusal(permitted.name(), refusal))?;
-        permitted.published(old);
+        permitted.published(&permit, change);
         Ok(md5)
     }
 

@@ -30,6 +30,7 @@
 //! Rights go by names. A link inside the root is a second name of what it leads to.
 
 mod file;
+mod file_change;
 mod legacy;
 mod listing;
 mod open_uploads;
@@ -48,11 +49,12 @@ use ftx_core::native::{Granule, Reason};
 use ftx_io::Executor;
 
 pub use self::file::ScopedFile;
+use self::file_change::Quotas;
 pub use self::legacy::{ScopedLegacyUpload, ScopedOffer};
 pub use self::listing::ScopedCursor;
 use self::open_uploads::OpenUploads;
 use self::permit::WriteTarget;
-use self::quota::{QuotaReservation, Quotas};
+use self::quota::QuotaReservation;
 use self::refusals::{forbidden, name_too_long, not_found};
 pub use self::upload::ScopedStaging;
 use self::view::{ScopeView, Sight, directory_entry};
@@ -235,16 +237,10 @@ impl<S: Store> Store for ScopedStore<S> {
     async fn remove(&self, executor: &Executor, name: &RemoteName) -> Result<(), Refusal> {
         let view = self.view();
         view.check_remove(name)?;
-        let usage = self.usage(&view, name);
-        let size = match &usage {
-            Some(_) => self.published_size(executor, name).await,
-            None => 0,
-        };
+        let mut change = self.change(executor, name).await;
         let removed = self.inner.remove(executor, name).await;
         removed.map_err(|refusal| view.hide_directory(name, refusal))?;
-        if let Some(usage) = usage {
-            usage.removed(size);
-        }
+        change.removed();
         Ok(())
     }
 }
@@ -295,6 +291,15 @@ impl<S: Store> ScopedStore<S> {
     /// The size of the published file; 0 without one.
     async fn published_size(&self, executor: &Executor, name: &RemoteName) -> u64 {
         self.inner.stat(executor, name).await.map_or(0, |entry| entry.size)
+    }
+
+    /// Counts the files of the principal's quota, unless that was done lately or there is none.
+    async fn count(&self, executor: &Executor, name: &RemoteName) -> Result<(), Refusal> {
+        let view = self.view();
+        match self.usage(&view, name) {
+            Some(usage) => usage.count(&self.inner, executor, view.grants()).await,
+            None => Ok(()),
+        }
     }
 
     /// Reserves room in the quota of the principal for a file of `size` bytes that takes the place of `old`

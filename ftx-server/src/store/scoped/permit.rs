@@ -85,6 +85,11 @@ impl WritePermit {
         if self.target == WriteTarget::FirstFree { Naming::FirstFree } else { asked }
     }
 
+    /// Whether the file gets the name that the client asks for.
+    pub(super) fn keeps_name(&self) -> bool {
+        self.target != WriteTarget::FirstFree
+    }
+
     /// Whether a file may be replaced, so that its bytes become free.
     pub(super) fn replaces(&self) -> bool {
         !matches!(self.overwrite, Overwrite::Fail)

@@ -1,6 +1,5 @@
-//! Quotas: the bytes that lie where a principal may create files, and those that its uploads will add.
+//! Quotas: the bytes that lie where a principal may store files, and those that its uploads will add.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,7 +13,6 @@ use super::ScopedStore;
 use super::refusals::size_text;
 use super::view::{ScopeView, outermost};
 use crate::access::{Grants, Rights};
-use crate::auth::Principal;
 use crate::store::{ListRequest, Refusal, Store};
 
 /// How long a count is believed: other programs change files too, and other principals.
@@ -26,11 +24,8 @@ const COUNT_PAGE_ENTRIES: usize = 32 * 1024;
 /// Bytes of such a page.
 const COUNT_PAGE_BYTES: usize = 1024 * 1024;
 
-/// The usage of each principal with a quota; clones share it.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Quotas {
-    by_principal: Arc<Mutex<HashMap<Principal, Arc<Usage>>>>,
-}
+/// With either of them a principal adds bytes, so the files there count.
+const STORES: Rights = Rights::CREATE.union(Rights::REPLACE);
 
 /// The bytes of one principal.
 #[derive(Debug, Default)]
@@ -44,6 +39,8 @@ pub(super) struct Usage {
 struct UsageState {
     /// `None` before the first count.
     counted: Option<Counted>,
+    /// The grants of the count that runs, or was the last one to begin.
+    counting: Grants,
     /// Bytes of files.
     used_bytes: u64,
     /// Bytes that running uploads may add.
@@ -85,8 +82,7 @@ impl<S> ScopedStore<S> {
     pub(super) fn usage(&self, view: &ScopeView<'_>, name: &RemoteName) -> Option<Arc<Usage>> {
         view.scope().quota_bytes?;
         let principal = self.principal.clone()?;
-        let counts = view.grants().rights_on(name).contains(Rights::CREATE);
-        counts.then(|| Arc::clone(lock(&self.quotas.by_principal).entry(principal).or_default()))
+        is_counted(view.grants(), name).then(|| self.quotas.usage(principal))
     }
 }
 
@@ -105,13 +101,26 @@ impl Usage {
         if self.is_counted(grants) {
             return Ok(());
         }
-        lock(&self.state).stored_meanwhile_bytes = 0;
+        self.begin_count(grants);
         let at = Instant::now();
         let bytes = count_files(store, executor, grants).await?;
         let mut state = lock(&self.state);
         state.used_bytes = bytes.saturating_add(state.stored_meanwhile_bytes);
         state.counted = Some(Counted { at, grants: grants.clone() });
         Ok(())
+    }
+
+    fn begin_count(&self, grants: &Grants) {
+        let mut state = lock(&self.state);
+        state.stored_meanwhile_bytes = 0;
+        state.counting = grants.clone();
+    }
+
+    /// Whether a file of this name counts.
+    pub(super) fn counts(&self, name: &RemoteName) -> bool {
+        let state = lock(&self.state);
+        let counted = state.counted.as_ref().map(|counted| &counted.grants);
+        counted.into_iter().chain([&state.counting]).any(|grants| is_counted(grants, name))
     }
 
     fn is_counted(&self, grants: &Grants) -> bool {
@@ -133,10 +142,11 @@ impl Usage {
         Ok(reserved)
     }
 
-    /// A file of this size was removed.
-    pub(super) fn removed(&self, bytes: u64) {
+    /// A file was stored, replaced or removed: `new` bytes have come, and `old` ones have gone.
+    pub(super) fn changed(&self, new: u64, old: u64) {
         let mut state = lock(&self.state);
-        state.used_bytes = state.used_bytes.saturating_sub(bytes);
+        state.used_bytes = state.used_bytes.saturating_add(new).saturating_sub(old);
+        state.stored_meanwhile_bytes = state.stored_meanwhile_bytes.saturating_add(new);
     }
 }
 
@@ -154,14 +164,6 @@ impl QuotaReservation {
         state.reserved_bytes = others.saturating_add(bytes);
         *own = bytes;
         Ok(())
-    }
-
-    /// The file was stored, in place of one of `old` bytes.
-    pub(super) fn stored(&self, size: u64, old: u64) {
-        self.release();
-        let mut state = lock(&self.usage.state);
-        state.used_bytes = state.used_bytes.saturating_add(size).saturating_sub(old);
-        state.stored_meanwhile_bytes = state.stored_meanwhile_bytes.saturating_add(size);
     }
 
     /// Gives the room back.
@@ -194,14 +196,19 @@ impl QuotaFull {
     }
 }
 
-/// The bytes of all files that lie where these grants allow to create files.
+/// Whether a file of this name lies where these grants allow to store files.
+fn is_counted(grants: &Grants, name: &RemoteName) -> bool {
+    grants.rights_on(name).intersects(STORES)
+}
+
+/// The bytes of all files that lie where these grants allow to store files.
 async fn count_files<S: Store>(
     store: &S,
     executor: &Executor,
     grants: &Grants,
 ) -> Result<u64, Refusal> {
     let mut bytes = 0_u64;
-    for top in outermost(grants, None, Rights::CREATE) {
+    for top in outermost(grants, None, STORES) {
         let (limit, most) = (COUNT_PAGE_ENTRIES, COUNT_PAGE_BYTES);
         let mut list = ListRequest { name: top, recursive: true, after: None, limit, bytes: most };
         let mut cursor = None;
@@ -234,11 +241,11 @@ async fn count_files<S: Store>(
 fn counted_bytes(grants: &Grants, listed: &Listed) -> u64 {
     match listed {
         Listed::Entry(entry) if entry.kind == EntryKind::File => {
-            if grants.rights_on(&entry.name).contains(Rights::CREATE) { entry.size } else { 0 }
+            if is_counted(grants, &entry.name) { entry.size } else { 0 }
         }
         Listed::Entry(_) => 0,
         Listed::Untransferable(other) => {
-            let counts = grants.rights_in(other.name.directory()).contains(Rights::CREATE);
+            let counts = grants.rights_in(other.name.directory()).intersects(STORES);
             if counts { other.size } else { 0 }
         }
     }

@@ -6,6 +6,7 @@ use ftx_core::RemoteName;
 use ftx_io::Executor;
 
 use super::ScopedStore;
+use super::file_change::FileChange;
 use super::permit::WritePermit;
 use super::quota::QuotaReservation;
 use crate::store::{ExpectedVersion, PutOutcome, Refusal, SmallData, SmallFile, Store};
@@ -17,16 +18,9 @@ enum Handed {
     Stored {
         name: RemoteName,
         permit: WritePermit,
-        reserved: Option<FileRoom>,
+        size: u64,
+        reserved: Option<QuotaReservation>,
     },
-}
-
-/// The room of one file in a quota.
-struct FileRoom {
-    reserved: QuotaReservation,
-    size: u64,
-    /// The bytes that become free.
-    old: u64,
 }
 
 /// Stores those of the files that the principal may store.
@@ -35,7 +29,7 @@ pub(super) async fn put<S: Store>(
     executor: &Executor,
     files: Vec<SmallFile>,
 ) -> Vec<Result<PutOutcome, Refusal>> {
-    let mut batch = ScopedBatch { store, executor, sizes: HashMap::new() };
+    let mut batch = ScopedBatch { store, executor, changes: HashMap::new() };
     let mut results = Vec::with_capacity(files.len());
     let (mut handed, mut inner) = (Vec::new(), Vec::new());
     for file in files {
@@ -55,7 +49,7 @@ pub(super) async fn put<S: Store>(
     let outcomes = store.inner.put(executor, inner).await;
     for ((index, handed), outcome) in handed.into_iter().zip(outcomes) {
         if let Some(result) = results.get_mut(index) {
-            *result = handed.told(outcome);
+            *result = batch.told(handed, outcome);
         }
     }
     results
@@ -64,8 +58,15 @@ pub(super) async fn put<S: Store>(
 struct ScopedBatch<'a, S> {
     store: &'a ScopedStore<S>,
     executor: &'a Executor,
-    /// The sizes of files that this batch stores, for a quota.
-    sizes: HashMap<RemoteName, u64>,
+    /// The changes of files.
+    changes: HashMap<RemoteName, BatchChange>,
+}
+
+/// The change of one file by a batch, which may store it several times.
+struct BatchChange {
+    change: FileChange,
+    /// The bytes of the file when the batch has stored all that is planned.
+    planned_bytes: u64,
 }
 
 impl<S: Store> ScopedBatch<'_, S> {
@@ -98,7 +99,7 @@ impl<S: Store> ScopedBatch<'_, S> {
         let reserved = self.reserve(&name, size, &permit).await?;
         let (overwrite, naming) = (permit.overwrite, permit.naming(file.naming));
         let file = SmallFile { overwrite, naming, ..file };
-        Ok((file, Handed::Stored { name, permit, reserved }))
+        Ok((file, Handed::Stored { name, permit, size, reserved }))
     }
 
     async fn reserve(
@@ -106,28 +107,36 @@ impl<S: Store> ScopedBatch<'_, S> {
         name: &RemoteName,
         size: u64,
         permit: &WritePermit,
-    ) -> Result<Option<FileRoom>, Refusal> {
-        if self.store.view().scope().quota_bytes.is_none() {
-            return Ok(None);
+    ) -> Result<Option<QuotaReservation>, Refusal> {
+        if !self.changes.contains_key(name) {
+            // Changes matter from the first count on.
+            self.store.count(self.executor, name).await?;
+            let change = self.store.change(self.executor, name).await;
+            let planned_bytes = change.old_bytes();
+            self.changes.insert(name.clone(), BatchChange { change, planned_bytes });
         }
-        let old = match self.sizes.get(name).filter(|_| permit.replaces()) {
-            Some(&size) => size,
-            None => self.store.replaced_size(self.executor, name, permit).await,
-        };
+        let planned = self.changes.get(name).map_or(0, |change| change.planned_bytes);
+        let old = if permit.replaces() { planned } else { 0 };
         let reserved = self.store.reserve(self.executor, name, size, old).await?;
-        self.sizes.insert(name.clone(), size);
-        Ok(reserved.map(|reserved| FileRoom { reserved, size, old }))
-    }
-}
-
-impl Handed {
-    /// The result for the principal.
-    fn told(self, outcome: Result<PutOutcome, Refusal>) -> Result<PutOutcome, Refusal> {
-        let Self::Stored { name, permit, reserved } = self else { return outcome };
-        let outcome = outcome.map_err(|refusal| permit.refusal(&name, refusal))?;
-        if let (PutOutcome::Stored, Some(FileRoom { reserved, size, old })) = (outcome, &reserved) {
-            reserved.stored(*size, *old);
+        if let Some(change) = self.changes.get_mut(name).filter(|_| permit.keeps_name()) {
+            change.planned_bytes = size;
         }
+        Ok(reserved)
+    }
+
+    /// The result for the principal.
+    fn told(
+        &mut self,
+        handed: Handed,
+        outcome: Result<PutOutcome, Refusal>,
+    ) -> Result<PutOutcome, Refusal> {
+        let Handed::Stored { name, permit, size, reserved } = handed else { return outcome };
+        let outcome = outcome.map_err(|refusal| permit.refusal(&name, refusal))?;
+        if let (PutOutcome::Stored, Some(change)) = (outcome, self.changes.get_mut(&name)) {
+            // Before its room is given back, which another file could take otherwise.
+            change.change.stored(size, &permit);
+        }
+        drop(reserved);
         Ok(match outcome {
             PutOutcome::Unchanged if !permit.reads => PutOutcome::Stored,
             outcome => outcome,

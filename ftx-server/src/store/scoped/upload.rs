@@ -6,6 +6,7 @@ use ftx_core::native::wire::Overwrite;
 use ftx_io::Executor;
 
 use super::ScopedStore;
+use super::file_change::FileChange;
 use super::open_uploads::OpenUpload;
 use super::permit::{WritePermit, WriteTarget};
 use super::quota::QuotaReservation;
@@ -68,27 +69,31 @@ impl<S: Store> PermittedUpload<S> {
         Ok((Self { store, name, size, asked, target, reserved, _open: open }, permit))
     }
 
-    /// Fails if the file may not be published any more. Returns the bytes that become free by it, too.
-    pub(super) async fn check(&self, executor: &Executor) -> Result<(WritePermit, u64), Refusal> {
+    /// Fails if the file may not be published any more. Begins the change that this is.
+    pub(super) async fn check(
+        &self,
+        executor: &Executor,
+    ) -> Result<(WritePermit, FileChange), Refusal> {
         let Self { store, name, size, .. } = self;
         let permit = store.permit(name, *size, self.asked)?;
         if permit.target != self.target {
             return Err(rights_have_changed(name));
         }
         store.check_target(executor, name, permit.target).await?;
-        let old = store.replaced_size(executor, name, &permit).await;
+        let change = store.change(executor, name).await;
         if let Some(reserved) = &self.reserved {
+            let old = if permit.replaces() { change.old_bytes() } else { 0 };
             let fits = reserved.resize(size.saturating_sub(old));
             fits.map_err(|full| full.refusal(name, *size, permit.sees))?;
         }
-        Ok((permit, old))
+        Ok((permit, change))
     }
 
-    /// The file was published, in place of one of `old` bytes.
-    pub(super) fn published(&self, old: u64) {
-        if let Some(reserved) = &self.reserved {
-            reserved.stored(self.size, old);
-        }
+    /// The file was published.
+    pub(super) fn published(&self, permit: &WritePermit, mut change: FileChange) {
+        // Before its room is given back, which another file could take otherwise.
+        change.stored(self.size, permit);
+        self.release();
     }
 
     /// The upload has ended otherwise.
@@ -162,11 +167,11 @@ impl<S: Store> StagedUpload for ScopedStaging<S> {
         digest: Digest,
         progress: WorkProgress,
     ) -> Result<bool, Refusal> {
-        let (permit, old) = self.permitted.check(executor).await?;
+        let (permit, change) = self.permitted.check(executor).await?;
         let published = self.upload.publish(executor, copy, digest, progress).await;
         let name = self.permitted.name();
         let unchanged = published.map_err(|refusal| permit.refusal(name, refusal))?;
-        self.permitted.published(old);
+        self.permitted.published(&permit, change);
         Ok(unchanged && permit.reads)
     }
 

@@ -141,18 +141,18 @@ pub(super) fn directory_entry(name: RemoteName) -> Entry {
     Entry { name, kind: EntryKind::Directory, size: 0, meta: Meta::default() }
 }
 
-/// The largest subtrees of a directory, `None` for the root, at whose top a grant gives a right, in the order
-/// of listings.
+/// The largest subtrees of a directory, `None` for the root, at whose top a grant gives one of these rights, in
+/// the order of listings.
 pub(super) fn outermost(
     grants: &Grants,
     directory: Option<&RemoteName>,
-    right: Rights,
+    rights: Rights,
 ) -> Vec<Option<RemoteName>> {
-    if grants.rights_in(directory).contains(right) {
+    if grants.rights_in(directory).intersects(rights) {
         return vec![directory.cloned()];
     }
     let mut tops: Vec<&GrantPath> = Vec::new();
-    for grant in grants.iter().filter(|grant| grant.rights.contains(right)) {
+    for grant in grants.iter().filter(|grant| grant.rights.intersects(rights)) {
         // Paths that begin with one follow it directly.
         let is_below = |top: &&GrantPath| grant.path.as_str().starts_with(top.as_str());
         if grant.path.is_within(directory) && !tops.last().is_some_and(is_below) {

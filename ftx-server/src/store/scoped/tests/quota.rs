@@ -5,6 +5,7 @@ use std::time::Duration;
 use ftx_core::native::wire::Token;
 
 use super::asked::{offer_of, upload, write};
+use super::counted::CountedStore;
 use super::*;
 use crate::access::LegacyPolicy;
 use crate::store::legacy::{LegacyBegin, LegacyStore as _, LegacyUpload as _};
@@ -24,19 +25,19 @@ fn reason<T>(answer: Result<T, Refusal>) -> Option<Reason> {
     answer.err().map(|refusal| refusal.reason)
 }
 
-async fn offer(
-    store: &ScopedStore<MemStore>,
+async fn offer<S: Store>(
+    store: &ScopedStore<S>,
     file: &str,
     size: u64,
     run: u8,
-) -> Result<OpenedUpload<ScopedStaging<MemStore>>, Refusal> {
+) -> Result<OpenedUpload<ScopedStaging<S>>, Refusal> {
     let owner = Some(UploadOwner::Run(Token([run; 16])));
     let offer = UploadOffer { owner, ..offer_of(file, size, Overwrite::Replace) };
     store.offer(&pool(), offer, WorkProgress::default()).await
 }
 
 /// How many more bytes fit.
-async fn free(store: &ScopedStore<MemStore>) -> u64 {
+async fn free<S: Store>(store: &ScopedStore<S>) -> u64 {
     for size in (0..=QUOTA_BYTES).rev() {
         if let Ok(opened) = offer(store, "d/probe", size, 200).await {
             opened.upload.end(&pool(), true).await.unwrap();
@@ -216,4 +217,60 @@ async fn free_for_legacy(store: &ScopedStore<MemStore>) -> u64 {
         }
     }
     panic!("not even an empty file fits");
+}
+
+/// They take the place of the same older file, whose room becomes free once.
+#[tokio::test]
+async fn changes_of_one_name_at_once_free_its_room_once() {
+    let inner = CountedStore::default();
+    let files = inner.files.clone();
+    let store = scoped(inner, limited(&[("d/", Rights::all())]));
+    put(&store, "d/other", &[1; 50]).await.unwrap();
+    put(&store, "d/a", &[1; 50]).await.unwrap();
+    let replace = async |byte| drop(put(&store, "d/a", &[byte; 1]).await);
+    let remove = async || drop(store.remove(&pool(), &name("d/a")).await);
+    tokio::join!(replace(2), remove(), replace(3), remove(), replace(4));
+    let used = 50 + files.bytes(&name("d/a")).map_or(0, |bytes| bytes.len() as u64);
+    assert!(free(&store).await <= QUOTA_BYTES - used);
+}
+
+/// A file of a batch that is refused in the end frees no room for the next one of its name.
+#[tokio::test]
+async fn a_file_that_was_not_stored_frees_no_room() {
+    let store = with_quota(MemStore::new());
+    put(&store, "d/other", &[1; 50]).await.unwrap();
+    put(&store, "d/a", &[1; 1]).await.unwrap();
+    let refused = SmallFile { overwrite: Overwrite::Fail, ..small("d/a", &[2; 40]) };
+    let put = store.put(&pool(), vec![refused, small("d/a", &[3; 1])]).await;
+    let reasons: Vec<_> = put.into_iter().map(reason).collect();
+    assert_eq!(reasons, [Some(Reason::AlreadyExists), None]);
+    assert_eq!(free(&store).await, 49);
+}
+
+/// Else users who share a directory could make room that is not there.
+#[tokio::test]
+async fn changes_of_others_count_at_once() {
+    let mut policy = policy(limited(&[("d/", Rights::all())]));
+    policy.anonymous = Some(scope(&[("d/", Rights::all())]));
+    let store = ScopedStore::new(MemStore::new(), Access::new(policy));
+    let alice = store.for_principal(&Principal::user("alice"));
+    let other = store.for_principal(&Principal::Anonymous);
+    put(&alice, "d/a", &[1; 10]).await.unwrap();
+    put(&alice, "d/b", &[1; 50]).await.unwrap();
+    put(&other, "d/a", &[2; 35]).await.unwrap();
+    assert_eq!(free(&alice).await, 15);
+    put(&other, "d/a", &[2; 80]).await.unwrap();
+    put(&alice, "d/a", &[3; 10]).await.unwrap();
+    assert_eq!(free(&alice).await, 40);
+    other.remove(&pool(), &name("d/a")).await.unwrap();
+    assert_eq!(free(&alice).await, 50);
+}
+
+#[tokio::test]
+async fn a_file_that_may_only_be_replaced_counts() {
+    let inner = MemStore::new();
+    put(&inner, "d/a", &[1; 10]).await.unwrap();
+    let store = scoped(inner, limited(&[("d/", Rights::READ | Rights::REPLACE)]));
+    assert_eq!(reason(put(&store, "d/a", &[2; 101]).await), Some(Reason::QuotaExceeded));
+    put(&store, "d/a", &[2; 100]).await.unwrap();
 }
