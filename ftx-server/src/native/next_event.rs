@@ -41,6 +41,10 @@ pub(super) async fn next_event<S: Store>(
     frames: &mut Frames,
     placement: Placement<'_>,
 ) -> Result<NextEvent, NativeError> {
+    if connection.session.over.is_cancelled() {
+        // Requests that were received before are not served either: there may be thousands of them.
+        return Err(StreamError::Stopped.into());
+    }
     let mut woken = wait(connection, frames, NATIVE_CLIENT_PAUSE).await?;
     if matches!(woken, Woken::Timeout(_)) {
         (connection.is_busy, connection.stays) = (false, false);

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::thread;
 
 use ftx_core::native::Reason;
 use ftx_core::native::wire::{CLIENT_PREFACE, Reply, Request, Token, server_preface};
@@ -150,4 +151,27 @@ fn a_connection_ends_with_the_proof_of_its_principal() {
     alice.put("a.bin", b"hello");
     assert_eq!(server.read("a.bin"), b"hello");
     assert!(!server.exists("b.bin"));
+}
+
+/// The server has read hundreds of them already, and need not look at the connection for the next one.
+#[test]
+fn requests_that_wait_end_with_the_proof_of_their_principal() {
+    let bob_ended = CancellationToken::new();
+    let by_name = ByName { bob_ended: bob_ended.clone() };
+    let server = Running::with(|config| config.authenticator = Arc::new(by_name));
+    let mut bob = welcomed(client(&server, Some("bob"), None, None));
+    let requests: Vec<u32> = (0..3000).collect();
+    let made = |index: &u32| server.exists(&format!("d{index}"));
+    let make = |&index: &u32| {
+        Request::MakeDirectory { name: format!("d{index}") }.encode(index + 1).unwrap()
+    };
+    let bytes: Vec<u8> = requests.iter().flat_map(make).collect();
+    let sending = thread::spawn(move || (bob.try_send_bytes(&bytes), bob));
+    wait_until("some are served", || made(&450));
+    bob_ended.cancel();
+    let before = requests.partition_point(made);
+    wait_until("it is gone", || server.active() == 0);
+    let later = requests.partition_point(made) - before;
+    assert!(later <= 20, "{later} requests were served");
+    sending.join().unwrap();
 }
