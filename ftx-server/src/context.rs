@@ -48,6 +48,8 @@ pub(crate) struct Throttles {
     pub(crate) crowd: LogThrottle,
     /// Connections of trusted proxies that name no client.
     pub(crate) proxies: LogThrottle,
+    /// Legacy clients of addresses from where they are not served.
+    pub(crate) legacy: LogThrottle,
     /// Failures of `accept`.
     pub(crate) accepting: LogThrottle,
 }

@@ -15,6 +15,7 @@ use std::time::Duration;
 use ftx_core::dialect::{Dialect, Sniff, sniff};
 use ftx_core::native::Reason;
 use ftx_io::{BufferedStream, ErrorChain, StreamError, Transport};
+use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use crate::context::Context;
@@ -59,6 +60,7 @@ type Serve<S> = fn(
     BufferedStream,
     Arc<Context<S>>,
     S,
+    CancellationToken,
     HandshakeDeadline,
     DedicatedThreads,
 ) -> Pin<Box<dyn Future<Output = Served> + Send>>;
@@ -80,9 +82,10 @@ impl<S: Store + LegacyStore> Dialects<S> {
     /// The legacy dialect in addition, the one of the original Qt programs.
     #[must_use]
     pub fn with_legacy(self) -> Self {
-        let serve: Serve<S> = |stream, context, store, deadline, threads| {
+        let serve: Serve<S> = |stream, context, store, ended, deadline, threads| {
             Box::pin(async move {
-                let served = legacy::serve(stream, &context, store, deadline, &threads).await;
+                let served =
+                    legacy::serve(stream, &context, store, ended, deadline, &threads).await;
                 served.map_err(|error| EarlyEnd {
                     reason: error.reason(),
                     limit: error.limit(),
@@ -278,14 +281,17 @@ impl<S: Store> Dispatcher<S> {
                     Ok(identity) => identity,
                     Err(refusal) => {
                         context.metrics.refused();
-                        debug!(error = %refusal, "closed: legacy clients are not served from there");
+                        if let Some(times) = context.throttles.legacy.count() {
+                            warn!(%peer, error = %refusal, times, "legacy client refused");
+                        }
                         return Ok(());
                     }
                 };
                 context.metrics.serves(dialect);
                 stream.set_rate_limits(context.rate_limits(&identity.principal));
                 let store = context.store.for_principal(&identity.principal);
-                serve(stream, Arc::clone(context), store, deadline, threads.legacy).await
+                let (context, ended) = (Arc::clone(context), identity.ended);
+                serve(stream, context, store, ended, deadline, threads.legacy).await
             }
             (Dialect::Legacy | Dialect::Tls, _) => {
                 context.metrics.refused();

@@ -8,6 +8,7 @@
 //! [`TokenFile`], and by their client certificates.
 
 mod certificates;
+mod legacy_networks;
 mod login_fault;
 mod token_authenticator;
 mod token_file;

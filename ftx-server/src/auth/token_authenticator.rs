@@ -125,9 +125,9 @@ impl Authenticator for TokenAuthenticator {
     }
 
     fn legacy(&self, peer: SocketAddr) -> Result<Identity, Refusal> {
-        match &self.state.access.current().legacy {
-            Some(legacy) if legacy.serves(peer.ip()) => Ok(Identity::permanent(Principal::Legacy)),
-            _ => {
+        match self.state.legacy_networks.admit(&self.state.access, peer.ip()) {
+            Some(ended) => Ok(Identity { principal: Principal::Legacy, ended }),
+            None => {
                 let message = "legacy clients are not served from this address";
                 Err(Refusal::new(Reason::Unauthorised, message))
             }
@@ -142,8 +142,8 @@ impl fmt::Debug for TokenAuthenticator {
 }
 
 impl TokenReload {
-    /// Reads the tokens again, and ends the connections whose token or certificate is no longer valid, by a
-    /// new policy as well.
+    /// Reads the tokens again, and ends the connections whose token, certificate or network is no longer
+    /// valid, by a new policy as well.
     ///
     /// # Errors
     /// The tokens cannot be read; the former ones stay in force.

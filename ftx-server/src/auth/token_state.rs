@@ -10,6 +10,7 @@ use ftx_io::ErrorChain;
 use tracing::{info, warn};
 
 use super::certificates::Certificates;
+use super::legacy_networks::LegacyNetworks;
 use super::token_file::{FileStamp, TokenFile, TokenFileError};
 use super::token_table::TokenTable;
 use super::wall_clock::WallClock;
@@ -27,6 +28,7 @@ pub(super) struct TokenState {
     seen: Mutex<Seen>,
     pub(super) access: Access,
     pub(super) certificates: Certificates,
+    pub(super) legacy_networks: LegacyNetworks,
     pub(super) clock: Arc<dyn WallClock>,
     /// Its end stops the thread that looks at the file.
     _running: mpsc::Sender<()>,
@@ -58,6 +60,7 @@ impl TokenState {
             seen: Mutex::default(),
             access,
             certificates: Certificates::default(),
+            legacy_networks: LegacyNetworks::default(),
             clock,
             _running: running,
         });
@@ -132,5 +135,6 @@ impl TokenState {
     fn end_invalid(&self) {
         self.table.load().end_expired(self.clock.now());
         self.certificates.refresh(&self.access);
+        self.legacy_networks.refresh(&self.access);
     }
 }

@@ -3,6 +3,7 @@
 //! [`ftx_core::legacy::server`] decides the order of messages; nothing here decides about the protocol.
 
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +12,9 @@ use ftx_core::legacy::server::{Fact, ServerAction, ServerMachine};
 use ftx_core::legacy::wire::{DecodeLimits, LegacyReply, LegacyRequest, decode_request};
 use ftx_core::legacy::{ProtocolError, Want};
 use ftx_core::native::Reason;
-use ftx_io::{BufferedStream, CHUNK_BYTES, DetachedStream, Executor, StreamError};
-use tracing::{debug, warn};
+use ftx_io::{BufferedStream, CHUNK_BYTES, DetachedStream, Executor, IoLimits, StreamError};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
 
 use super::error::LegacyError;
 use super::transfer::Transfer;
@@ -31,21 +33,34 @@ const STREAK_FILES: u32 = 3;
 /// How long a client may pause before its connection leaves its dedicated thread.
 const LEGACY_CLIENT_PAUSE: Duration = Duration::from_millis(20);
 
-/// Serves a legacy client until it leaves or something fails. Its unfinished upload is kept.
+/// Serves a legacy client until it leaves, something fails, or it is `ended`. Its unfinished upload is kept.
 pub(crate) async fn serve<S: Store + LegacyStore>(
     stream: BufferedStream,
     context: &Arc<Context<S>>,
     store: S,
+    ended: CancellationToken,
     deadline: HandshakeDeadline,
     threads: &DedicatedThreads,
 ) -> Result<(), LegacyError> {
-    let handler = LegacyHandler::new(Arc::clone(context), store, deadline);
-    dedicated::serve(handler, stream, threads).await
+    let over = context.abort.child_token();
+    let handler = LegacyHandler::new(Arc::clone(context), store, over.clone(), deadline);
+    let mut serving = pin!(dedicated::serve(handler, stream, threads));
+    tokio::select! {
+        served = &mut serving => return served,
+        () = ended.cancelled() => info!("legacy clients are no longer served from there"),
+    }
+    over.cancel();
+    match serving.await {
+        Err(LegacyError::Stream(StreamError::Stopped)) => Ok(()),
+        served => served,
+    }
 }
 
 /// One connection of a client, without its byte stream.
 struct LegacyHandler<S: Store + LegacyStore> {
     context: Arc<Context<S>>,
+    /// Set when the grace of a shutdown is over, or the client is not served any more.
+    over: CancellationToken,
     machine: ServerMachine,
     /// The deadline of the first request; `None` once that has arrived.
     deadline: Option<HandshakeDeadline>,
@@ -102,10 +117,16 @@ impl<S: Store + LegacyStore> Movable for LegacyHandler<S> {
 }
 
 impl<S: Store + LegacyStore> LegacyHandler<S> {
-    fn new(context: Arc<Context<S>>, store: S, deadline: HandshakeDeadline) -> Self {
+    fn new(
+        context: Arc<Context<S>>,
+        store: S,
+        over: CancellationToken,
+        deadline: HandshakeDeadline,
+    ) -> Self {
         Self {
-            transfer: Transfer::new(Arc::clone(&context), store),
+            transfer: Transfer::new(Arc::clone(&context), store, over.clone()),
             context,
+            over,
             machine: ServerMachine::new(),
             deadline: Some(deadline),
             streak_files: 0,
@@ -156,6 +177,9 @@ impl<S: Store + LegacyStore> LegacyHandler<S> {
         let is_dedicated = matches!(placement, Placement::Dedicated);
         self.transfer.shrink_buffers();
         loop {
+            if self.over.is_cancelled() {
+                return Ok(NextRequest::Yield(Yield::Closed));
+            }
             if let Some((request, len)) =
                 decode_request(stream.buffered(), &DecodeLimits::default())?
             {
@@ -181,8 +205,9 @@ impl<S: Store + LegacyStore> LegacyHandler<S> {
                 (None, true, false) => timeouts.idle,
                 (None, false, _) => timeouts.stall,
             };
+            let limits = IoLimits { limit, stop: &self.over };
             let more = tokio::select! {
-                more = stream.fill(self.context.guard(limit)) => more,
+                more = stream.fill(limits) => more,
                 () = self.context.stop.cancelled() => {
                     return Ok(NextRequest::Yield(Yield::Closed));
                 }
@@ -190,6 +215,9 @@ impl<S: Store + LegacyStore> LegacyHandler<S> {
             match more {
                 Ok(true) => {}
                 Ok(false) => return Ok(NextRequest::Yield(Yield::Closed)),
+                Err(StreamError::Stopped) if is_between => {
+                    return Ok(NextRequest::Yield(Yield::Closed));
+                }
                 Err(StreamError::Timeout(_)) if is_between && is_dedicated => {
                     self.streak_files = 0;
                     return Ok(NextRequest::Yield(Yield::Idle));
@@ -260,7 +288,8 @@ impl<S: Store + LegacyStore> LegacyHandler<S> {
         debug!(?reply, "sent");
         let mut bytes = Vec::new();
         reply.encode(&mut bytes);
-        Ok(stream.write_all(&bytes, self.context.stall()).await?)
+        let limits = IoLimits { limit: self.context.timeouts.stall, stop: &self.over };
+        Ok(stream.write_all(&bytes, limits).await?)
     }
 
     /// Counts small files in a row.

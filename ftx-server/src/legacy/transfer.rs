@@ -6,7 +6,8 @@ use ftx_core::dialect::Dialect;
 use ftx_core::legacy::server::Fact;
 use ftx_core::legacy::{Prefix, ProtocolError};
 use ftx_core::{RemoteName, Status};
-use ftx_io::{BufferedStream, Executor, StreamError, receive_chunk_bytes};
+use ftx_io::{BufferedStream, Executor, IoLimits, StreamError, receive_chunk_bytes};
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::error::LegacyError;
@@ -20,6 +21,8 @@ pub(super) struct Transfer<S: Store + LegacyStore> {
     context: Arc<Context<S>>,
     /// The store as the connection's principal sees it.
     store: S,
+    /// Set when the connection must end.
+    over: CancellationToken,
     /// Runs the store's blocking work.
     executor: Executor,
     offer: Option<S::Offer>,
@@ -32,11 +35,12 @@ pub(super) struct Transfer<S: Store + LegacyStore> {
 }
 
 impl<S: Store + LegacyStore> Transfer<S> {
-    pub(super) fn new(context: Arc<Context<S>>, store: S) -> Self {
+    pub(super) fn new(context: Arc<Context<S>>, store: S, over: CancellationToken) -> Self {
         let (executor, spare) = (Executor::pool(), Vec::new());
         Self {
             context,
             store,
+            over,
             executor,
             offer: None,
             held_bytes: 0,
@@ -65,7 +69,7 @@ impl<S: Store + LegacyStore> Transfer<S> {
         // The lookup may take longer than the grace of a shutdown.
         let offered = tokio::select! {
             offered = self.store.offer_prefix(&self.executor, name, limit) => offered,
-            () = self.context.abort.cancelled() => return Err(StreamError::Stopped.into()),
+            () = self.over.cancelled() => return Err(StreamError::Stopped.into()),
         };
         Ok(match offered {
             Ok(LegacyOffer { held, published, offer }) => {
@@ -121,10 +125,10 @@ impl<S: Store + LegacyStore> Transfer<S> {
         held: Option<Prefix>,
         whole_only: bool,
     ) -> Result<Fact, LegacyError> {
-        let abort = self.context.abort.clone();
+        let over = self.over.clone();
         let opened = tokio::select! {
             opened = self.open(name, held, whole_only) => opened,
-            () = abort.cancelled() => return Err(StreamError::Stopped.into()),
+            () = over.cancelled() => return Err(StreamError::Stopped.into()),
         };
         Ok(opened.unwrap_or_else(|error| self.failed(&error, "a download was refused")))
     }
@@ -160,7 +164,7 @@ impl<S: Store + LegacyStore> Transfer<S> {
             let spare = std::mem::take(&mut self.spare);
             let chunk = download.read(&self.executor, offset, left, spare).await?;
             let len = chunk.len() as u64;
-            stream.write_data(&chunk, self.context.stall()).await?;
+            stream.write_data(&chunk, self.stall()).await?;
             self.context.metrics.sent(Dialect::Legacy, chunk.len());
             self.spare = chunk;
             offset += len;
@@ -210,9 +214,14 @@ impl<S: Store + LegacyStore> Transfer<S> {
         chunk.clear();
         let most = receive_chunk_bytes(self.context.monitor.active());
         let len = usize::try_from(left).map_or(most, |left| left.min(most));
-        stream.read_body(&mut chunk, len, self.context.stall()).await?;
+        stream.read_body(&mut chunk, len, self.stall()).await?;
         self.context.metrics.received(Dialect::Legacy, chunk.len());
         Ok(chunk)
+    }
+
+    /// The limits of a read or write in the middle of a transfer.
+    fn stall(&self) -> IoLimits<'_> {
+        IoLimits { limit: self.context.timeouts.stall, stop: &self.over }
     }
 
     pub(super) async fn suspend(&mut self) {

@@ -5,6 +5,7 @@ mod client;
 #[path = "../kit/content.rs"]
 mod content;
 mod downloads;
+mod ended;
 mod fairness;
 mod framing;
 mod limits;
