@@ -57,8 +57,10 @@ impl Origin {
     /// The span of a connection's log lines.
     pub(crate) fn span(self, thread: usize) -> Span {
         match self {
-            Self::Client(peer) => info_span!("connection", %peer, thread),
-            Self::Proxy(proxy) => info_span!("connection", peer = field::Empty, %proxy, thread),
+            Self::Client(peer) => info_span!("connection", %peer, user = field::Empty, thread),
+            Self::Proxy(proxy) => {
+                info_span!("connection", peer = field::Empty, %proxy, user = field::Empty, thread)
+            }
         }
     }
 

@@ -10,7 +10,7 @@ use ftx_core::native::wire::{
 };
 use ftx_core::native::{Reason, StepError};
 use ftx_io::{BufferedStream, Fingerprint, Frames, Incoming, ReadError, StreamError};
-use tracing::debug;
+use tracing::{Span, debug, field};
 
 use super::connection::NativeConnection;
 use super::error::NativeError;
@@ -215,6 +215,9 @@ fn welcome<S: Store>(
         Some(token) => shared.sessions.join(token, &principal)?,
         None => shared.sessions.begin(principal, &context.abort)?,
     };
+    if let Principal::User(name) = session.principal() {
+        Span::current().record("user", field::debug(name));
+    }
     debug!(agent, version, principal = %session.principal(), "native client");
     let welcome = Reply::Welcome {
         version,
