@@ -34,7 +34,7 @@ pub(super) struct Session {
     closed: bool,
     /// The peer has violated the protocol. It was told so, and gets nothing more.
     failed: bool,
-    /// That violation, if the bytes before it were returned and the next read has to report it.
+    /// That violation, or the failure of the socket, which is reported behind the bytes before it.
     unreported_failure: Option<SessionError>,
     /// A read has decrypted much for little plaintext: other tasks come before the next one.
     must_yield: bool,
@@ -133,9 +133,6 @@ impl Session {
         stream: &TcpStream,
         buffer: &mut impl BufMut,
     ) -> io::Result<usize> {
-        if let Some(failure) = self.unreported_failure.take() {
-            return Err(failure.into());
-        }
         if self.closed {
             return self.discard(stream);
         }
@@ -150,21 +147,23 @@ impl Session {
             if self.ended || read == room {
                 return Ok(read);
             }
+            if self.has_plaintext() {
+                continue;
+            }
+            if let Some(failure) = self.unreported_failure.take_if(|_| read == 0) {
+                return Err(failure.into());
+            }
             self.must_yield = decrypted >= room + READ_BYTES;
-            let advanced = match self.must_yield {
-                true => Err(io::Error::from(io::ErrorKind::WouldBlock).into()),
-                false => self.advance(stream),
-            };
-            match advanced {
+            if self.must_yield || self.unreported_failure.is_some() {
+                return nothing_more(read);
+            }
+            match self.advance(stream) {
                 Ok(ciphertext) => decrypted += ciphertext,
                 Err(SessionError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return if read > 0 { Ok(read) } else { Err(error) };
+                    return nothing_more(read);
                 }
-                Err(failure) if read > 0 => {
-                    self.unreported_failure = Some(failure);
-                    return Ok(read);
-                }
-                Err(failure) => return Err(failure.into()),
+                // Reported behind the plaintext of the records before it.
+                Err(failure) => self.unreported_failure = Some(failure),
             }
         }
     }
@@ -172,6 +171,9 @@ impl Session {
     /// Drops what has arrived, and returns 0 at the end of the peer's bytes. rustls expects no errors of the
     /// peer after its own `close_notify`.
     fn discard(&mut self, stream: &TcpStream) -> io::Result<usize> {
+        if let Some(failure) = self.unreported_failure.take() {
+            return Err(failure.into());
+        }
         self.incoming.clear();
         if !self.ended {
             self.receive(stream)?;
@@ -351,4 +353,9 @@ impl Session {
         reader.consume(len);
         Ok(len)
     }
+}
+
+/// The result of a read that has taken so many bytes, and gets no more of them now.
+fn nothing_more(read: usize) -> io::Result<usize> {
+    if read > 0 { Ok(read) } else { Err(io::ErrorKind::WouldBlock.into()) }
 }
