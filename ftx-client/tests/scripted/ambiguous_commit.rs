@@ -9,21 +9,29 @@ use ftx_client::{DialectChoice, TransferError, Transferred};
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{BLOCK_BYTES, Digest};
 use ftx_core::native::wire::{Overwrite, Reply, Request};
+use ftx_tests::{Carrier, with_each_carrier};
 
 use crate::native_peer::{NativePeer, SESSION};
 use crate::server::listen;
 use crate::{config, name};
+
+with_each_carrier!(a_file_that_was_published_is_done,);
 
 const SMALL: u64 = 100;
 const LARGE: u64 = 2 * BLOCK_BYTES;
 
 /// Uploads a file of zeros over a connection that breaks after the commit. The server refuses the second
 /// attempt because of an existing file, which is the uploaded one.
-fn upload(size: u64, overwrite: Overwrite, reason: Reason) -> Result<Transferred, TransferError> {
+fn upload(
+    carrier: Carrier,
+    size: u64,
+    overwrite: Overwrite,
+    reason: Reason,
+) -> Result<Transferred, TransferError> {
     let local = tempfile::tempdir().unwrap();
     let path = local.path().join("a.bin");
     File::create(&path).unwrap().set_len(size).unwrap();
-    let (listener, address) = listen();
+    let (listener, address) = listen(carrier);
     let server = thread::spawn(move || {
         let mut peer = NativePeer::accept(&listener);
         if size == LARGE {
@@ -46,7 +54,7 @@ fn upload(size: u64, overwrite: Overwrite, reason: Reason) -> Result<Transferred
         assert!(peer.request().is_none());
         Some(())
     });
-    let mut config = config();
+    let mut config = config(carrier);
     (config.dialect, config.overwrite) = (DialectChoice::Native, overwrite);
     (config.retries, config.min_backoff) = (1, Duration::from_millis(1));
     let mut client = BlockingClient::new(address, config).unwrap();
@@ -56,15 +64,14 @@ fn upload(size: u64, overwrite: Overwrite, reason: Reason) -> Result<Transferred
     result
 }
 
-#[test]
-fn a_file_that_was_published_is_done() {
+fn a_file_that_was_published_is_done(carrier: Carrier) {
     let before = Digest([9; 32]);
     for size in [SMALL, LARGE] {
         for (overwrite, reason) in [
             (Overwrite::Fail, Reason::AlreadyExists),
             (Overwrite::IfUnchanged(before), Reason::PreconditionFailed),
         ] {
-            let done = upload(size, overwrite, reason);
+            let done = upload(carrier, size, overwrite, reason);
             assert!(matches!(done, Ok(Transferred { moved, .. }) if moved == size), "{done:?}");
         }
     }

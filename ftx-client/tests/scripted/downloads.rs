@@ -14,6 +14,7 @@ use ftx_client::{Cancel, Event, Observer, ServerAddr, Status};
 use ftx_core::legacy::Md5Digest;
 use ftx_core::legacy::wire::{LegacyReply, LegacyRequest};
 use ftx_store::{PrefixStaging, StagingFiles};
+use ftx_tests::Carrier;
 
 use crate::server::{Peer, listen};
 use crate::{config, name};
@@ -32,7 +33,7 @@ fn client(
     address: ServerAddr,
     hashing: impl Fn(&Cancel, u64, u64) + Send + Sync + 'static,
 ) -> BlockingClient {
-    let mut client = BlockingClient::new(address, config()).unwrap();
+    let mut client = BlockingClient::new(address, config(Carrier::Plain)).unwrap();
     let cancel = client.cancel();
     client.set_observer(Observer::new(move |event| {
         if let Event::Hashing { done, total } = *event {
@@ -63,14 +64,14 @@ fn the_local_file_is_hashed_before_the_client_connects() {
     let local = tempfile::tempdir().unwrap();
     let path = local.path().join("a.bin");
     File::create(&path).unwrap().set_len(WHOLE).unwrap();
-    let (listener, address) = listen();
-    listener.set_nonblocking(true).unwrap();
+    let (listener, address) = listen(Carrier::Plain);
+    listener.tcp.set_nonblocking(true).unwrap();
     let told = Arc::new(Mutex::new(Vec::new()));
     let mut client = client(address, {
         let told = Arc::clone(&told);
         move |cancel, done, total| {
             // The client cannot continue during this check.
-            let early = listener.accept().err().map(|error| error.kind());
+            let early = listener.tcp.accept().err().map(|error| error.kind());
             told.lock().unwrap().push((done, early));
             if done == total {
                 cancel.cancel();
@@ -89,7 +90,7 @@ fn the_local_file_is_hashed_before_the_client_connects() {
 fn verifying_a_staging_is_reported_and_can_be_stopped() {
     let local = tempfile::tempdir().unwrap();
     staging(local.path());
-    let (_listener, address) = listen();
+    let (_listener, address) = listen(Carrier::Plain);
     let told = Arc::new(Mutex::new(Vec::new()));
     let mut client = client(address, {
         let told = Arc::clone(&told);
@@ -121,7 +122,7 @@ fn hashing_the_received_bytes_is_reported_and_can_be_stopped() {
 fn reports_if_in_time() -> bool {
     let local = tempfile::tempdir().unwrap();
     let path = local.path().join("a.bin");
-    let (listener, address) = listen();
+    let (listener, address) = listen(Carrier::Plain);
     let told = Arc::new(Mutex::new(Vec::new()));
     let mut client = client(address, {
         let told = Arc::clone(&told);

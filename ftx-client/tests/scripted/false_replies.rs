@@ -9,10 +9,19 @@ use ftx_core::RemoteName;
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{BLOCK_BYTES, Digest};
 use ftx_core::native::wire::{Entry, EntryKind, Listed, Meta, Reply, Request};
+use ftx_tests::{Carrier, with_each_carrier};
 
 use crate::native_peer::NativePeer;
 use crate::server::listen;
 use crate::{config, name};
+
+with_each_carrier!(
+    of_a_page_with_a_bad_name_nothing_is_shown,
+    a_listing_in_pages_is_shown_to_its_end,
+    a_reply_about_another_name_is_refused,
+    a_server_that_stored_other_bytes_is_not_believed,
+    the_texts_of_a_server_are_escaped_and_shortened,
+);
 
 fn entry(name: &str, kind: EntryKind) -> Entry {
     Entry { name: name.parse().unwrap(), kind, size: 1, meta: Meta::default() }
@@ -25,8 +34,8 @@ fn page(names: &[&str], more: bool) -> Reply {
 
 /// A client, and a server that gives these replies, one to each request of one connection. After the
 /// last one the client must leave the connection.
-fn setting(answers: Vec<Reply>) -> (BlockingClient, JoinHandle<Vec<Request>>) {
-    let (listener, address) = listen();
+fn setting(carrier: Carrier, answers: Vec<Reply>) -> (BlockingClient, JoinHandle<Vec<Request>>) {
+    let (listener, address) = listen(carrier);
     let server = thread::spawn(move || {
         let mut peer = NativePeer::accept(&listener);
         let requests = answers.iter().map(|answer| {
@@ -38,14 +47,14 @@ fn setting(answers: Vec<Reply>) -> (BlockingClient, JoinHandle<Vec<Request>>) {
         assert!(peer.request().is_none(), "it sends another request");
         requests
     });
-    let mut config = config();
+    let mut config = config(carrier);
     config.dialect = DialectChoice::Native;
     (BlockingClient::new(address, config).unwrap(), server)
 }
 
 /// The entries that a listing of `docs` shows, and its result.
-fn listed(pages: Vec<Reply>) -> (Vec<String>, Result<(), TransferError>) {
-    let (mut client, server) = setting(pages);
+fn listed(carrier: Carrier, pages: Vec<Reply>) -> (Vec<String>, Result<(), TransferError>) {
+    let (mut client, server) = setting(carrier, pages);
     let mut shown = Vec::new();
     let docs = RemoteName::parse("docs").unwrap();
     let result = client.list(Some(&docs), true, |listed| shown.push(listed.raw_name().into()));
@@ -58,8 +67,7 @@ fn listed(pages: Vec<Reply>) -> (Vec<String>, Result<(), TransferError>) {
     (shown, result)
 }
 
-#[test]
-fn of_a_page_with_a_bad_name_nothing_is_shown() {
+fn of_a_page_with_a_bad_name_nothing_is_shown(carrier: Carrier) {
     let pages: [&[&str]; 5] = [
         &["docs/c", "elsewhere/x"],
         &["docs/c", ".bashrc"],
@@ -68,28 +76,27 @@ fn of_a_page_with_a_bad_name_nothing_is_shown() {
         &["docs/a", "docs/b"],
     ];
     for bad in pages {
-        let (shown, result) = listed(vec![page(&["docs/a", "docs/b"], true), page(bad, false)]);
+        let (shown, result) =
+            listed(carrier, vec![page(&["docs/a", "docs/b"], true), page(bad, false)]);
         assert_eq!(shown, ["docs/a", "docs/b"], "{bad:?}");
         assert_eq!(result.unwrap_err().reason(), Reason::OutOfStep, "{bad:?}");
     }
 }
 
-#[test]
-fn a_listing_in_pages_is_shown_to_its_end() {
+fn a_listing_in_pages_is_shown_to_its_end(carrier: Carrier) {
     let pages =
         vec![page(&["docs/a", "docs/a/b"], true), page(&["docs/c"], true), page(&[], false)];
-    let (shown, result) = listed(pages);
+    let (shown, result) = listed(carrier, pages);
     result.unwrap();
     assert_eq!(shown, ["docs/a", "docs/a/b", "docs/c"]);
 }
 
-#[test]
-fn a_reply_about_another_name_is_refused() {
+fn a_reply_about_another_name_is_refused(carrier: Carrier) {
     type Ask = fn(&mut BlockingClient) -> Result<Entry, TransferError>;
     const STAT: Ask = |client| client.stat(&name());
     const MAKE: Ask = |client| client.make_directory(&name());
     let answered = |ask: Ask, answer: Entry| {
-        let (mut client, server) = setting(vec![Reply::Entry(answer)]);
+        let (mut client, server) = setting(carrier, vec![Reply::Entry(answer)]);
         let result = ask(&mut client).map(|_| ()).map_err(|error| error.reason());
         if result.is_err() {
             let _ = client.stat(&name());
@@ -108,11 +115,11 @@ fn a_reply_about_another_name_is_refused() {
 }
 
 /// Uploads a file of zeros of this size to a server that confirms it with the digest `stored`.
-fn uploaded(size: u64, stored: Digest) -> Result<(), TransferError> {
+fn uploaded(carrier: Carrier, size: u64, stored: Digest) -> Result<(), TransferError> {
     let local = tempfile::tempdir().unwrap();
     let path = local.path().join("a.bin");
     File::create(&path).unwrap().set_len(size).unwrap();
-    let (listener, address) = listen();
+    let (listener, address) = listen(carrier);
     let server = thread::spawn(move || {
         let mut peer = NativePeer::accept(&listener);
         let id = if size > BLOCK_BYTES {
@@ -125,7 +132,7 @@ fn uploaded(size: u64, stored: Digest) -> Result<(), TransferError> {
         peer.reply(id, &Reply::Done { digest: stored, unchanged: false });
         while peer.frame().is_some() {}
     });
-    let mut config = config();
+    let mut config = config(carrier);
     config.dialect = DialectChoice::Native;
     let mut client = BlockingClient::new(address, config).unwrap();
     let result = client.upload(&path, &name());
@@ -134,31 +141,29 @@ fn uploaded(size: u64, stored: Digest) -> Result<(), TransferError> {
     result.map(|_| ())
 }
 
-#[test]
-fn a_server_that_stored_other_bytes_is_not_believed() {
+fn a_server_that_stored_other_bytes_is_not_believed(carrier: Carrier) {
     for size in [100, 2 * BLOCK_BYTES] {
-        uploaded(size, Digest::of(&vec![0; usize::try_from(size).unwrap()])).unwrap();
-        let error = uploaded(size, Digest([1; 32])).unwrap_err();
+        uploaded(carrier, size, Digest::of(&vec![0; usize::try_from(size).unwrap()])).unwrap();
+        let error = uploaded(carrier, size, Digest([1; 32])).unwrap_err();
         assert_eq!(error.reason(), Reason::DigestMismatch);
         assert!(!error.is_transient(), "{error}");
     }
 }
 
-#[test]
-fn the_texts_of_a_server_are_escaped_and_shortened() {
+fn the_texts_of_a_server_are_escaped_and_shortened(carrier: Carrier) {
     let text = "no\n\u{1b}[2J\u{202e}".to_owned() + &"x".repeat(100_000);
     for answer in [
         Reply::failed(Reason::PermissionDenied, text.clone()),
         Reply::goodbye(Reason::PermissionDenied, text),
     ] {
-        let (listener, address) = listen();
+        let (listener, address) = listen(carrier);
         let server = thread::spawn(move || {
             let mut peer = NativePeer::accept(&listener);
             let (id, _) = peer.request().unwrap();
             peer.reply(if matches!(answer, Reply::Goodbye { .. }) { 0 } else { id }, &answer);
             while peer.request().is_some() {}
         });
-        let mut config = config();
+        let mut config = config(carrier);
         config.dialect = DialectChoice::Native;
         let mut client = BlockingClient::new(address, config).unwrap();
         let error = client.stat(&name()).unwrap_err().to_string();

@@ -8,11 +8,18 @@ use ftx_client::blocking::BlockingClient;
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{BLOCK_BYTES, Cv, Digest};
 use ftx_core::native::wire::{GetScope, Meta, Reply, Request, Version};
+use ftx_tests::{Carrier, with_each_carrier};
 
 use crate::native::upload;
 use crate::native_peer::{NativePeer, ready};
 use crate::server::listen;
 use crate::{config, name};
+
+with_each_carrier!(
+    a_server_that_floods_while_the_client_sends_is_left,
+    a_server_may_answer_at_length_while_the_client_sends,
+    the_manifest_of_a_file_without_room_is_skipped,
+);
 
 /// Blocks of a file that exceeds the buffers of a connection.
 const BLOCKS: u64 = 64;
@@ -24,14 +31,13 @@ const WINDOW: u64 = 1 << 40;
 const ENDLESS_BYTES: usize = 96 * 1024 * 1024;
 
 /// The client cannot know that the server stopped reading, and keeps the frames that arrive meanwhile.
-#[test]
-fn a_server_that_floods_while_the_client_sends_is_left() {
+fn a_server_that_floods_while_the_client_sends_is_left(carrier: Carrier) {
     let floods = [
         (Reply::Pong { payload: 7 }, 20_000),
         (Reply::failed(Reason::IoError, "x".repeat(512 * 1024)), 1),
     ];
     for (reply, times) in floods {
-        let results = upload(&[BLOCKS], 1, false, move |listener| {
+        let results = upload(carrier, &[BLOCKS], 1, false, move |listener| {
             let mut peer = NativePeer::accept_window(&listener, WINDOW);
             peer.offered(BLOCKS * BLOCK_BYTES);
             // Replies to a request that was never sent.
@@ -49,10 +55,9 @@ fn a_server_that_floods_while_the_client_sends_is_left() {
 
 /// It lists its blocks of the second file in the most wasteful form, and reads nothing of the first
 /// file before that.
-#[test]
-fn a_server_may_answer_at_length_while_the_client_sends() {
+fn a_server_may_answer_at_length_while_the_client_sends(carrier: Carrier) {
     const LARGE: u64 = 60_000;
-    let results = upload(&[BLOCKS, LARGE], 1, true, |listener| {
+    let results = upload(carrier, &[BLOCKS, LARGE], 1, true, |listener| {
         let mut peer = NativePeer::accept_window(&listener, WINDOW);
         let [first, second] = [(); 2].map(|()| {
             let Some((id, Request::Offer { .. })) = peer.request() else { panic!() };
@@ -72,12 +77,11 @@ fn a_server_may_answer_at_length_while_the_client_sends() {
 }
 
 /// A manifest takes 32 bytes for each block of the size that the server claims.
-#[test]
-fn the_manifest_of_a_file_without_room_is_skipped() {
+fn the_manifest_of_a_file_without_room_is_skipped(carrier: Carrier) {
     let local = tempfile::tempdir().unwrap();
     let path = local.path().join("a.bin");
     std::fs::write(&path, "something to compare with").unwrap();
-    let (listener, address) = listen();
+    let (listener, address) = listen(carrier);
     let server = thread::spawn(move || {
         let mut peer = NativePeer::accept(&listener);
         let Some((id, Request::Get { what: GetScope::Manifest, .. })) = peer.request() else {
@@ -90,7 +94,7 @@ fn the_manifest_of_a_file_without_room_is_skipped() {
         // The client has finished and leaves.
         while peer.request().is_some() {}
     });
-    let mut config = config();
+    let mut config = config(carrier);
     config.dialect = DialectChoice::Native;
     let mut client = BlockingClient::new(address, config).unwrap();
     let error = client.download(&name(), &path).unwrap_err();

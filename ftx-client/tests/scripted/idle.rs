@@ -7,10 +7,17 @@ use ftx_client::{DialectChoice, TransferError};
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::Digest;
 use ftx_core::native::wire::{Entry, EntryKind, Listed, Meta, Reply, Request};
+use ftx_tests::{Carrier, with_each_carrier};
 
 use crate::native_peer::{NativePeer, SESSION};
 use crate::server::listen;
 use crate::{config, name};
+
+with_each_carrier!(
+    a_request_is_repeated_on_a_new_connection,
+    a_file_that_is_gone_counts_as_removed,
+    an_answer_on_the_new_connection_counts,
+);
 
 /// The way a server ends an idle connection.
 #[derive(Clone, Copy, Debug)]
@@ -25,8 +32,12 @@ const ENDS: [End; 4] =
     [End::Closes, End::Says(Reason::TimedOut), End::Says(Reason::ShuttingDown), End::Breaks];
 
 /// A client, and a server that answers once before it ends the connection, and once on the next one.
-fn setting(end: End, last: fn(&Request) -> Reply) -> (BlockingClient, JoinHandle<()>) {
-    let (listener, address) = listen();
+fn setting(
+    carrier: Carrier,
+    end: End,
+    last: fn(&Request) -> Reply,
+) -> (BlockingClient, JoinHandle<()>) {
+    let (listener, address) = listen(carrier);
     let server = thread::spawn(move || {
         let mut peer = NativePeer::accept(&listener);
         let (id, request) = peer.request().unwrap();
@@ -45,7 +56,7 @@ fn setting(end: End, last: fn(&Request) -> Reply) -> (BlockingClient, JoinHandle
         peer.reply(id, &last(&request));
         assert!(peer.request().is_none(), "it repeats the request");
     });
-    let mut config = config();
+    let mut config = config(carrier);
     config.dialect = DialectChoice::Native;
     (BlockingClient::new(address, config).unwrap(), server)
 }
@@ -81,11 +92,10 @@ const CALLS: [Call; 4] = [
     },
 ];
 
-#[test]
-fn a_request_is_repeated_on_a_new_connection() {
+fn a_request_is_repeated_on_a_new_connection(carrier: Carrier) {
     for end in ENDS {
         for call in CALLS {
-            let (mut client, server) = setting(end, answer);
+            let (mut client, server) = setting(carrier, end, answer);
             call(&mut client).unwrap();
             call(&mut client).unwrap_or_else(|error| panic!("{end:?}: {error}"));
             drop(client);
@@ -95,10 +105,9 @@ fn a_request_is_repeated_on_a_new_connection() {
 }
 
 /// The first connection may have broken after the file was removed.
-#[test]
-fn a_file_that_is_gone_counts_as_removed() {
+fn a_file_that_is_gone_counts_as_removed(carrier: Carrier) {
     let gone = |_: &Request| Reply::failed(Reason::NotFound, "there is no such file");
-    let (mut client, server) = setting(End::Breaks, gone);
+    let (mut client, server) = setting(carrier, End::Breaks, gone);
     client.stat(&name()).unwrap();
     client.remove(&name()).unwrap();
     drop(client);
@@ -106,11 +115,10 @@ fn a_file_that_is_gone_counts_as_removed() {
 }
 
 /// There is no third request.
-#[test]
-fn an_answer_on_the_new_connection_counts() {
+fn an_answer_on_the_new_connection_counts(carrier: Carrier) {
     let refused = |_: &Request| Reply::failed(Reason::PermissionDenied, "not for you");
     for call in CALLS {
-        let (mut client, server) = setting(End::Closes, refused);
+        let (mut client, server) = setting(carrier, End::Closes, refused);
         client.stat(&name()).unwrap();
         assert_eq!(call(&mut client).unwrap_err().reason(), Reason::PermissionDenied);
         drop(client);

@@ -1,7 +1,6 @@
 //! Connections that are lost or silent: how soon a call ends, and with which error.
 
 use std::fs::File;
-use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,10 +10,17 @@ use ftx_core::legacy::wire::{LegacyReply, LegacyRequest, QString};
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::BLOCK_BYTES;
 use ftx_core::native::wire::{Entry, EntryKind, Meta, Reply, Request};
+use ftx_tests::{Carrier, with_each_carrier};
 
 use crate::native_peer::NativePeer;
-use crate::server::{Peer, listen};
+use crate::server::{Listener, Peer, listen};
 use crate::{SOON, config, name};
+
+with_each_carrier!(
+    a_silent_server_costs_one_timeout,
+    a_server_that_dies_during_a_download_is_reported_as_the_loss,
+    a_server_that_dies_during_an_upload_is_reported_as_the_loss,
+);
 
 /// The time for a silent server, which a test has to wait for.
 const TIMEOUT: Duration = Duration::from_millis(400);
@@ -22,8 +28,8 @@ const TIMEOUT: Duration = Duration::from_millis(400);
 const DIALECTS: [DialectChoice; 3] =
     [DialectChoice::Auto, DialectChoice::Native, DialectChoice::Legacy];
 
-fn retrying(dialect: DialectChoice) -> ClientConfig {
-    let mut config = config();
+fn retrying(carrier: Carrier, dialect: DialectChoice) -> ClientConfig {
+    let mut config = config(carrier);
     config.dialect = dialect;
     (config.retries, config.min_backoff) = (3, Duration::from_millis(1));
     config
@@ -42,10 +48,10 @@ fn failures(address: &ServerAddr, config: &ClientConfig) -> [TransferError; 2] {
 /// The backoff would take longer than the test.
 #[test]
 fn without_a_server_a_call_ends_at_once() {
-    let (listener, address) = listen();
+    let (listener, address) = listen(Carrier::Plain);
     drop(listener);
     for dialect in DIALECTS {
-        let mut config = retrying(dialect);
+        let mut config = retrying(Carrier::Plain, dialect);
         config.min_backoff = Duration::from_secs(3600);
         for error in failures(&address, &config) {
             assert_eq!(error.reason(), Reason::ConnectFailed, "{dialect:?}");
@@ -53,12 +59,11 @@ fn without_a_server_a_call_ends_at_once() {
     }
 }
 
-#[test]
-fn a_silent_server_costs_one_timeout() {
+fn a_silent_server_costs_one_timeout(carrier: Carrier) {
     // The system accepts, and nobody answers.
-    let (_listener, address) = listen();
+    let (_listener, address) = listen(carrier);
     for dialect in DIALECTS {
-        let mut config = retrying(dialect);
+        let mut config = retrying(carrier, dialect);
         config.timeout = TIMEOUT;
         config.min_backoff = Duration::from_secs(3600);
         let begun = Instant::now();
@@ -70,9 +75,8 @@ fn a_silent_server_costs_one_timeout() {
 }
 
 /// The server is gone after some bytes, which later attempts find out. The loss is the error.
-#[test]
-fn a_server_that_dies_during_a_download_is_reported_as_the_loss() {
-    let (listener, address) = listen();
+fn a_server_that_dies_during_a_download_is_reported_as_the_loss(carrier: Carrier) {
+    let (listener, address) = listen(carrier);
     let server = thread::spawn(move || {
         let mut peer = Peer::accept(&listener);
         let LegacyRequest::DownloadHeader { .. } = peer.request() else { panic!() };
@@ -83,26 +87,27 @@ fn a_server_that_dies_during_a_download_is_reported_as_the_loss() {
         peer.send(&[7; 100]);
     });
     let local = tempfile::tempdir().unwrap();
-    let mut client = BlockingClient::new(address, retrying(DialectChoice::Legacy)).unwrap();
+    let mut client =
+        BlockingClient::new(address, retrying(carrier, DialectChoice::Legacy)).unwrap();
     let error = client.download(&name(), &local.path().join("a.bin")).unwrap_err();
     assert_eq!((error.reason(), error.status()), (Reason::ConnectionLost, Status::Timeout));
     server.join().unwrap();
 }
 
 /// The same in the native dialect, for an upload.
-#[test]
-fn a_server_that_dies_during_an_upload_is_reported_as_the_loss() {
+fn a_server_that_dies_during_an_upload_is_reported_as_the_loss(carrier: Carrier) {
     let local = tempfile::tempdir().unwrap();
     let path = local.path().join("a.bin");
     File::create(&path).unwrap().set_len(2 * BLOCK_BYTES).unwrap();
-    let (listener, address) = listen();
+    let (listener, address) = listen(carrier);
     let server = thread::spawn(move || {
         let mut peer = NativePeer::accept(&listener);
         let id = peer.offered(2 * BLOCK_BYTES);
         drop(listener);
         peer.block(id);
     });
-    let mut client = BlockingClient::new(address, retrying(DialectChoice::Native)).unwrap();
+    let mut client =
+        BlockingClient::new(address, retrying(carrier, DialectChoice::Native)).unwrap();
     let error = client.upload(&path, &name()).unwrap_err();
     assert_eq!(error.reason(), Reason::ConnectionLost, "{error}");
     server.join().unwrap();
@@ -112,7 +117,7 @@ fn a_server_that_dies_during_an_upload_is_reported_as_the_loss() {
 #[test]
 fn a_silent_idle_connection_leaves_time_for_a_new_one() {
     for answers in [true, false] {
-        let (listener, address) = listen();
+        let (listener, address) = listen(Carrier::Plain);
         let server = thread::spawn(move || {
             let mut peer = NativePeer::accept(&listener);
             answer(&mut peer);
@@ -123,7 +128,7 @@ fn a_silent_idle_connection_leaves_time_for_a_new_one() {
                 silent(&listener);
             }
         });
-        let mut config = config();
+        let mut config = config(Carrier::Plain);
         (config.dialect, config.timeout) = (DialectChoice::Native, 4 * TIMEOUT);
         let mut client = BlockingClient::new(address, config).unwrap();
         client.stat(&name()).unwrap();
@@ -141,7 +146,7 @@ fn answer(peer: &mut NativePeer) {
 }
 
 /// Accepts, and says nothing until the client leaves.
-fn silent(listener: &TcpListener) {
-    let (mut stream, _): (TcpStream, _) = listener.accept().unwrap();
+fn silent(listener: &Listener) {
+    let mut stream = listener.accept();
     let _ = std::io::copy(&mut stream, &mut std::io::sink());
 }

@@ -2,7 +2,6 @@
 
 use std::fs::{self, File};
 use std::io::Write as _;
-use std::net::TcpListener;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -20,10 +19,20 @@ use ftx_core::native::Reason;
 use ftx_core::native::blocks::{BLOCK_BYTES, BlockRange, Cv, Digest, Manifest};
 use ftx_core::native::wire::{BlockHead, FileHead, GetScope, Meta, Reply, Request, Version};
 use ftx_store::{Journal, JournalRecord, hash_blocks};
+use ftx_tests::{Carrier, with_each_carrier};
 
 use crate::native_peer::{NativePeer, ready};
-use crate::server::listen;
+use crate::server::{Listener, listen};
 use crate::{SOON, config, name};
+
+with_each_carrier!(
+    a_file_that_fails_for_now_ends_no_other,
+    a_small_file_that_arrives_damaged_is_requested_again,
+    an_extra_connection_without_a_handshake_delays_nothing,
+    each_file_that_was_begun_is_ended,
+    losing_an_idle_extra_connection_ends_nothing,
+    a_connection_with_stale_replies_is_not_reused,
+);
 
 /// Long enough that a cancellation comes before the end of the hashing.
 const BLOCKS: u64 = 256;
@@ -42,10 +51,10 @@ fn stopped(
     server: impl FnOnce(NativePeer) + Send + 'static,
     transfer: impl FnOnce(&mut BlockingClient) -> Result<Transferred, TransferError>,
 ) -> u64 {
-    let (listener, address) = listen();
+    let (listener, address) = listen(Carrier::Plain);
     let server = thread::spawn(move || server(NativePeer::accept(&listener)));
     let hashed = Arc::new(Mutex::new(0));
-    let mut client = client(address, Arc::clone(&hashed));
+    let mut client = client(Carrier::Plain, address, Arc::clone(&hashed));
     let result = transfer(&mut client);
     assert!(matches!(&result, Err(error) if error.is_cancelled()), "{result:?}");
     drop(client);
@@ -54,8 +63,8 @@ fn stopped(
     *hashed
 }
 
-fn client(address: ServerAddr, hashed: Arc<Mutex<u64>>) -> BlockingClient {
-    let mut config = config();
+fn client(carrier: Carrier, address: ServerAddr, hashed: Arc<Mutex<u64>>) -> BlockingClient {
+    let mut config = config(carrier);
     config.dialect = DialectChoice::Native;
     config.streams = Some(NonZeroUsize::MIN);
     let mut client = BlockingClient::new(address, config).unwrap();
@@ -134,16 +143,17 @@ fn files(dir: &Path, blocks: &[u64]) -> Vec<FileUpload> {
 
 /// Uploads files to `server`, and returns their results in the order of their ends.
 pub(crate) fn upload(
+    carrier: Carrier,
     blocks: &[u64],
     streams: usize,
     keep_going: bool,
-    server: impl FnOnce(TcpListener) + Send + 'static,
+    server: impl FnOnce(Listener) + Send + 'static,
 ) -> Vec<(usize, Result<Transferred, TransferError>)> {
     let local = tempfile::tempdir().unwrap();
     let files = files(local.path(), blocks);
-    let (listener, address) = listen();
+    let (listener, address) = listen(carrier);
     let server = thread::spawn(move || server(listener));
-    let mut config = config();
+    let mut config = config(carrier);
     config.dialect = DialectChoice::Native;
     config.streams = NonZeroUsize::new(streams);
     let mut client = BlockingClient::new(address, config).unwrap();
@@ -155,10 +165,9 @@ pub(crate) fn upload(
 }
 
 /// A retry may help the first file. It must wait for the other files, not they for it.
-#[test]
-fn a_file_that_fails_for_now_ends_no_other() {
+fn a_file_that_fails_for_now_ends_no_other(carrier: Carrier) {
     for keep_going in [false, true] {
-        let results = upload(&[2, 2, 2], 1, keep_going, |listener| {
+        let results = upload(carrier, &[2, 2, 2], 1, keep_going, |listener| {
             let mut peer = NativePeer::accept(&listener);
             let [first, others @ ..] = [(); 3].map(|()| {
                 let Some((id, Request::Offer { .. })) = peer.request() else { panic!() };
@@ -179,10 +188,9 @@ fn a_file_that_fails_for_now_ends_no_other() {
 
 /// The first time it arrives damaged. The server's own digest may be wrong, so it must read the file
 /// again.
-#[test]
-fn a_small_file_that_arrives_damaged_is_requested_again() {
+fn a_small_file_that_arrives_damaged_is_requested_again(carrier: Carrier) {
     let local = tempfile::tempdir().unwrap();
-    let (listener, address) = listen();
+    let (listener, address) = listen(carrier);
     let server = thread::spawn(move || {
         let mut peer = NativePeer::accept(&listener);
         let (size, digest) = (5, Digest::of(b"hello"));
@@ -209,7 +217,7 @@ fn a_small_file_that_arrives_damaged_is_requested_again() {
         peer.reply(id, &Reply::End { digest: None });
         assert!(peer.request().is_none());
     });
-    let mut config = config();
+    let mut config = config(carrier);
     config.dialect = DialectChoice::Native;
     config.retries = 1;
     let mut client = BlockingClient::new(address, config).unwrap();
@@ -224,10 +232,9 @@ fn a_small_file_that_arrives_damaged_is_requested_again() {
 }
 
 /// It has nothing left to do.
-#[test]
-fn an_extra_connection_without_a_handshake_delays_nothing() {
+fn an_extra_connection_without_a_handshake_delays_nothing(carrier: Carrier) {
     let begun = Instant::now();
-    let results = upload(&[8], 2, false, |listener| {
+    let results = upload(carrier, &[8], 2, false, |listener| {
         let mut peer = NativePeer::accept(&listener);
         // The system accepts the other connection, but the server never answers it.
         let id = peer.offered(8 * BLOCK_BYTES);
@@ -240,9 +247,8 @@ fn an_extra_connection_without_a_handshake_delays_nothing() {
 }
 
 /// Each file under way is reported when the connection is lost for good.
-#[test]
-fn each_file_that_was_begun_is_ended() {
-    let mut results = upload(&[2, 2, 2], 1, false, |listener| {
+fn each_file_that_was_begun_is_ended(carrier: Carrier) {
+    let mut results = upload(carrier, &[2, 2, 2], 1, false, |listener| {
         let mut peer = NativePeer::accept(&listener);
         for _ in 0..3 {
             assert!(matches!(peer.request(), Some((_, Request::Offer { .. }))));
@@ -253,9 +259,8 @@ fn each_file_that_was_begun_is_ended() {
 }
 
 /// It has nothing to do, so the server may end it.
-#[test]
-fn losing_an_idle_extra_connection_ends_nothing() {
-    let results = upload(&[8], 2, false, |listener| {
+fn losing_an_idle_extra_connection_ends_nothing(carrier: Carrier) {
+    let results = upload(carrier, &[8], 2, false, |listener| {
         let mut peer = NativePeer::accept(&listener);
         let Some((id, Request::Offer { .. })) = peer.request() else { panic!() };
         // Its handshake comes only now, because the first ready connection takes the file.
@@ -269,11 +274,10 @@ fn losing_an_idle_extra_connection_ends_nothing() {
 }
 
 /// Stale replies to a failed upload may still arrive on its connection.
-#[test]
-fn a_connection_with_stale_replies_is_not_reused() {
+fn a_connection_with_stale_replies_is_not_reused(carrier: Carrier) {
     let local = tempfile::tempdir().unwrap();
     let file = files(local.path(), &[2]).remove(0);
-    let (listener, address) = listen();
+    let (listener, address) = listen(carrier);
     let path = file.path.path().to_owned();
     let server = thread::spawn(move || {
         let mut peer = NativePeer::accept(&listener);
@@ -287,7 +291,7 @@ fn a_connection_with_stale_replies_is_not_reused() {
         let Some((id, Request::Remove { .. })) = peer.request() else { panic!() };
         peer.reply(id, &Reply::Removed);
     });
-    let mut client = client(address, Arc::default());
+    let mut client = client(carrier, address, Arc::default());
     client.set_observer(Observer::default());
     let result = client.upload(file.path.path(), &file.name);
     assert!(matches!(&result, Err(error) if error.reason() == Reason::LocalChanged), "{result:?}");

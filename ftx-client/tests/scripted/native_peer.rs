@@ -1,15 +1,15 @@
 //! A scripted native server.
 
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
 
 use ftx_core::native::Granule;
 use ftx_core::native::blocks::Digest;
 use ftx_core::native::wire::{
     CLIENT_PREFACE, FrameHeader, FrameKind, HEADER_BYTES, Reply, Request, Token, server_preface,
 };
+use ftx_tests::ScriptedStream;
 
-use crate::SOON;
+use crate::server::Listener;
 
 /// The session of all connections.
 pub(crate) const SESSION: Token = Token([7; 16]);
@@ -20,28 +20,26 @@ pub(crate) fn ready(resumed: u64) -> Reply {
 }
 
 /// The server's end of a native connection.
-pub(crate) struct NativePeer(pub(crate) TcpStream);
+pub(crate) struct NativePeer(pub(crate) ScriptedStream);
 
 impl NativePeer {
     /// Accepts a client and shakes hands.
-    pub(crate) fn accept(listener: &TcpListener) -> Self {
+    pub(crate) fn accept(listener: &Listener) -> Self {
         Self::accept_replacing(listener).0
     }
 
     /// The same with a window of this many unanswered bytes.
-    pub(crate) fn accept_window(listener: &TcpListener, window: u64) -> Self {
+    pub(crate) fn accept_window(listener: &Listener, window: u64) -> Self {
         Self::shake_hands(listener, window).0
     }
 
     /// As [`accept`](Self::accept), and returns the session that the client replaces.
-    pub(crate) fn accept_replacing(listener: &TcpListener) -> (Self, Option<Token>) {
+    pub(crate) fn accept_replacing(listener: &Listener) -> (Self, Option<Token>) {
         Self::shake_hands(listener, 8 << 20)
     }
 
-    fn shake_hands(listener: &TcpListener, window: u64) -> (Self, Option<Token>) {
-        let (stream, _) = listener.accept().unwrap();
-        stream.set_read_timeout(Some(SOON)).unwrap();
-        let mut peer = Self(stream);
+    fn shake_hands(listener: &Listener, window: u64) -> (Self, Option<Token>) {
+        let mut peer = Self(listener.accept());
         let mut preface = [0; CLIENT_PREFACE.len()];
         peer.0.read_exact(&mut preface).unwrap();
         assert_eq!(preface, CLIENT_PREFACE);

@@ -9,6 +9,7 @@ use ftx_client::blocking::BlockingClient;
 use ftx_client::{Status, TransferError, Transferred};
 use ftx_core::legacy::wire::{LegacyReply, LegacyRequest, QString};
 use ftx_store::StoreError;
+use ftx_tests::Carrier;
 
 use crate::server::{Peer, listen};
 use crate::{config, name};
@@ -39,7 +40,7 @@ fn download(
     let local = tempfile::tempdir().unwrap();
     let path = local.path().join("a.bin");
     fs::write(&path, vec![b'A'; size]).unwrap();
-    let (listener, address) = listen();
+    let (listener, address) = listen(Carrier::Plain);
     let server = thread::spawn({
         let path = path.clone();
         move || {
@@ -61,7 +62,7 @@ fn download(
             }
         }
     });
-    let mut client = BlockingClient::new(address, config()).unwrap();
+    let mut client = BlockingClient::new(address, config(Carrier::Plain)).unwrap();
     let result = client.download(&name(), &path);
     drop(client);
     server.join().unwrap();

@@ -11,16 +11,19 @@ use ftx_client::{DialectChoice, ServerAddr};
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::BLOCK_BYTES;
 use ftx_core::native::wire::{Reply, Request, Token};
+use ftx_tests::{Carrier, with_each_carrier};
 use tempfile::TempDir;
 
 use crate::native_peer::{NativePeer, ready};
 use crate::server::listen;
 use crate::{config, name};
 
+with_each_carrier!(waiting_uses_up_no_retries,);
+
 const LEN: u64 = 2 * BLOCK_BYTES;
 
-fn client(address: ServerAddr) -> BlockingClient {
-    let mut config = config();
+fn client(carrier: Carrier, address: ServerAddr) -> BlockingClient {
+    let mut config = config(carrier);
     config.dialect = DialectChoice::Native;
     config.streams = Some(NonZeroUsize::MIN);
     config.retries = 1;
@@ -35,7 +38,7 @@ fn file_in(dir: &TempDir, name: &str) -> PathBuf {
 
 /// Uploads a file over a connection that is lost once. Returns its run id and source token.
 fn uploaded(path: &Path) -> (Token, Option<Token>) {
-    let (listener, address) = listen();
+    let (listener, address) = listen(Carrier::Plain);
     let server = thread::spawn(move || {
         let accept = || {
             let mut peer = NativePeer::accept(&listener);
@@ -51,7 +54,7 @@ fn uploaded(path: &Path) -> (Token, Option<Token>) {
         assert!(first == second, "the second attempt has another run or source");
         first
     });
-    client(address).upload(path, &name()).unwrap();
+    client(Carrier::Plain, address).upload(path, &name()).unwrap();
     server.join().unwrap()
 }
 
@@ -69,12 +72,11 @@ fn attempts_share_a_run_and_runs_of_one_file_share_a_source() {
 }
 
 /// It fails more often than there are retries, but each time after it had joined the line.
-#[test]
-fn waiting_uses_up_no_retries() {
+fn waiting_uses_up_no_retries(carrier: Carrier) {
     for is_lost in [true, false] {
         let local = tempfile::tempdir().unwrap();
         let path = file_in(&local, "a.bin");
-        let (listener, address) = listen();
+        let (listener, address) = listen(carrier);
         let server = thread::spawn(move || {
             let mut peer = NativePeer::accept(&listener);
             for _ in 0..4 {
@@ -91,7 +93,7 @@ fn waiting_uses_up_no_retries() {
             let id = peer.offered(LEN);
             peer.stored(id, 0..2);
         });
-        client(address).upload(&path, &name()).unwrap();
+        client(carrier, address).upload(&path, &name()).unwrap();
         server.join().unwrap();
     }
 }

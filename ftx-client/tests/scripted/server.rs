@@ -1,28 +1,42 @@
 //! A scripted server of the legacy dialect.
 
 use std::io::{Read as _, Write as _};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::TcpListener;
 
 use ftx_client::ServerAddr;
 use ftx_core::legacy::wire::{DecodeLimits, LegacyReply, LegacyRequest, decode_request};
+use ftx_tests::{Carrier, ScriptedStream};
 
-pub(crate) fn listen() -> (TcpListener, ServerAddr) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    (listener, ServerAddr::new("127.0.0.1", port).unwrap())
+/// The place where a scripted server accepts connections.
+pub(crate) struct Listener {
+    pub(crate) tcp: TcpListener,
+    carrier: Carrier,
+}
+
+impl Listener {
+    /// The server's end of the next connection.
+    pub(crate) fn accept(&self) -> ScriptedStream {
+        let (socket, _) = self.tcp.accept().unwrap();
+        socket.set_read_timeout(Some(crate::SOON)).unwrap();
+        ScriptedStream::server(socket, self.carrier)
+    }
+}
+
+pub(crate) fn listen(carrier: Carrier) -> (Listener, ServerAddr) {
+    let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = tcp.local_addr().unwrap().port();
+    (Listener { tcp, carrier }, ServerAddr::new("127.0.0.1", port).unwrap())
 }
 
 /// The server's end of a connection.
 pub(crate) struct Peer {
-    stream: TcpStream,
+    stream: ScriptedStream,
     received: Vec<u8>,
 }
 
 impl Peer {
-    pub(crate) fn accept(listener: &TcpListener) -> Self {
-        let (stream, _) = listener.accept().unwrap();
-        stream.set_read_timeout(Some(crate::SOON)).unwrap();
-        Self { stream, received: Vec::new() }
+    pub(crate) fn accept(listener: &Listener) -> Self {
+        Self { stream: listener.accept(), received: Vec::new() }
     }
 
     /// The client's next message.
@@ -65,7 +79,7 @@ impl Peer {
 
     /// Closes its sending side only and stops reading, so the client's bytes meet no reset.
     pub(crate) fn shut_write(&self) {
-        self.stream.shutdown(Shutdown::Write).unwrap();
+        self.stream.shut_write().unwrap();
     }
 
     fn receive(&mut self) {
