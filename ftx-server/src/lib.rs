@@ -56,6 +56,7 @@ pub use metrics::{
 };
 pub use monitor::Monitor;
 pub use server::Server;
+pub use state_dir::create as create_state_dir;
 pub use tls::{NextTls, ServerCertificate, ServerTls, TlsError, TlsFiles};
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use ftx_io::ErrorChain;
+use ftx_server::config_file::{ConfigError, ConfigErrors};
+use ftx_server::process::Sandbox;
 use ftx_server::{Access, AccessPolicy, Metrics, NextTls, ServerTls, TokenReload};
 use tracing::{error, info, warn};
 
@@ -19,6 +21,7 @@ pub(crate) struct Reload {
     pub(crate) tokens: Option<TokenReload>,
     pub(crate) tls: Option<Arc<ServerTls>>,
     pub(crate) metrics: Metrics,
+    pub(crate) sandbox: Sandbox,
 }
 
 /// A configuration that was read, but is not in force.
@@ -53,10 +56,13 @@ impl Reload {
     /// # Errors
     /// Something is wrong: all that is.
     fn read(&self) -> Result<Next, Vec<String>> {
+        // In this order: otherwise the system's "Permission denied" would be all that there is to read.
+        self.check_sandbox(&self.running)?;
         let read_again = self.running.args.config.as_ref().map(|_| self.running.read_again());
         let invocation =
             read_again.transpose().map_err(|errors| errors.lines().collect::<Vec<_>>())?;
         let now = invocation.as_ref().unwrap_or(&self.running);
+        self.check_sandbox(now)?;
         // The directory of the state is that of the start.
         let files = self.tls.is_some().then(|| now.args.tls_files(self.running.args.state()));
         let tls = files.flatten().map(ServerTls::read).transpose();
@@ -65,6 +71,23 @@ impl Reload {
         })?;
         let keys_for_restart = now.keys_for_restart(&self.running);
         Ok(Next { access: now.access(), tls, keys_for_restart })
+    }
+
+    /// # Errors
+    /// The sandbox, which cannot be changed any more, denies a file: each that it denies.
+    fn check_sandbox(&self, invocation: &Invocation) -> Result<(), Vec<String>> {
+        let files = invocation.args.files_to_read();
+        let denied = files.filter(|file| !self.sandbox.allows_reading(file));
+        let errors = denied.map(|file| ConfigError {
+            position: invocation.file.as_ref().and_then(|it| it.position_of(file.as_os_str())),
+            message: format!(
+                "{} is in a directory that the sandbox, made at the start, denies to the server; \
+                 restart the server to use this file",
+                file.display()
+            ),
+        });
+        let path = self.running.args.config.clone().unwrap_or_default();
+        ConfigErrors::check(&path, errors.collect()).map_err(|errors| errors.lines().collect())
     }
 
     fn put_in_force(&self, next: Next, outputs: &Outputs) {

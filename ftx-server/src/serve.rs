@@ -1,10 +1,9 @@
 //! Serving: from the settings to the end of the server.
 
-use std::net::TcpListener as StdTcpListener;
 use std::sync::Arc;
 
 use ftx_io::ErrorChain;
-use ftx_server::process::ServiceManager;
+use ftx_server::process::{Sandbox, ServiceManager};
 use ftx_server::store::local::LocalStore;
 use ftx_server::store::{LegacyStore, ScopedStore, Store};
 use ftx_server::{Access, Config, Dialects, Server, ServerTls, TokenAuthenticator, TokenReload};
@@ -27,13 +26,12 @@ pub(crate) fn serve(
         .enable_all()
         .build()
         .map_err(|error| format!("cannot start: {error}"))?;
-    runtime.block_on(serve_listener(invocation, prepared.listener, outputs))
+    runtime.block_on(serve_prepared(invocation, prepared, outputs))
 }
 
-/// Serves the clients of a listener until a signal ends the server.
-async fn serve_listener(
+async fn serve_prepared(
     invocation: Invocation,
-    listener: StdTcpListener,
+    prepared: Prepared,
     outputs: &Outputs,
 ) -> Result<(), String> {
     let args = &invocation.args;
@@ -50,12 +48,21 @@ async fn serve_listener(
         config.authenticator = Arc::new(authenticator);
         tokens = Some(reload);
     }
+    let Prepared { listener, durable_names, sandbox } = prepared;
     let listener = TcpListener::from_std(listener)
         .map_err(|error| format!("the listener cannot be registered: {error}"))?;
-    let store = LocalStore::open(&args.store_config(&config))
+    let store = LocalStore::open(&args.store_config(&config, durable_names))
         .map_err(|error| format!("cannot serve {}: {}", args.root.display(), ErrorChain(&error)))?;
+    let start = Start { invocation, tokens, sandbox };
     let store = ScopedStore::new(store, config.access.clone()).with_limits(config.limits.store);
-    serve_store(store, config, listener, (invocation, tokens), outputs).await
+    serve_store(store, config, listener, start, outputs).await
+}
+
+/// What a reload needs of the start.
+struct Start {
+    invocation: Invocation,
+    tokens: Option<TokenReload>,
+    sandbox: Sandbox,
 }
 
 /// Serves a store until a signal ends it.
@@ -63,7 +70,7 @@ async fn serve_store<S: Store + LegacyStore>(
     store: S,
     config: Config,
     listener: TcpListener,
-    (invocation, tokens): (Invocation, Option<TokenReload>),
+    start: Start,
     outputs: &Outputs,
 ) -> Result<(), String> {
     let address = listener.local_addr().map_err(|error| error.to_string())?;
@@ -78,10 +85,11 @@ async fn serve_store<S: Store + LegacyStore>(
     if let Some(tls) = &tls {
         outputs.announce_fingerprint(tls);
     }
-    info!(%address, root = %invocation.args.root.display(), "serving");
+    info!(%address, root = %start.invocation.args.root.display(), "serving");
     let monitor = server.monitor();
     let report = || outputs.report(&monitor.snapshot());
-    let reload = Reload { running: invocation, access, tokens, tls, metrics };
+    let Start { invocation: running, tokens, sandbox } = start;
+    let reload = Reload { running, access, tokens, tls, metrics, sandbox };
     let manager = ServiceManager::default();
     let reload = || {
         warn_of_lost("RELOADING=1", manager.reloading());

@@ -4,8 +4,11 @@ use std::fs::DirBuilder;
 use std::io;
 use std::path::Path;
 
-/// Creates the directory for its owner alone, if it is missing, durably.
-pub(crate) fn create(dir: &Path) -> io::Result<()> {
+/// Creates a server's state directory for its owner alone, if it is missing, durably.
+///
+/// # Errors
+/// The system refuses.
+pub fn create(dir: &Path) -> io::Result<()> {
     if dir.is_dir() {
         return Ok(());
     }

@@ -74,7 +74,7 @@ pub use proxy::{Direction, Plan, Proxy};
 pub use pty::{Pty, Shown};
 pub use random::{Random, seed};
 pub use raw::{RawSocket, encoded};
-pub use requirements::{lacks_program, lacks_root};
+pub use requirements::{lacks, lacks_program, lacks_root};
 pub use server::{Monitor, Server, ServerBuilder};
 pub use sockets::NOBODY;
 pub use strace::{Call, Strace};

@@ -24,7 +24,12 @@ pub fn lacks_program(name: &str) -> bool {
         && lacks(&format!("{name} (scripts/setup installs it)"))
 }
 
-fn lacks(missing: &str) -> bool {
+/// Says that a test does not run, as it needs something. Returns `true`.
+///
+/// # Panics
+/// If `CI` is set.
+#[must_use]
+pub fn lacks(missing: &str) -> bool {
     let is_ci = env::var_os("CI").is_some_and(|value| !value.is_empty());
     assert!(!is_ci, "CI is set, and so every test must run; this one needs {missing}");
     println!("not run: it needs {missing}");

@@ -16,12 +16,13 @@ use ftx_server::config_file::{ConfigFile, InvalidSetting, SettingKey, SettingKey
 const FLAGS_ONLY: [&str; 1] = ["config"];
 
 /// Flags whose keys are in a table, each with its table and the key that it needs.
-const IN_TABLES: [(&str, &str, Option<&str>); 4] = [
+const IN_TABLES: [(&str, &str, Option<&str>); 5] = [
     ("cert", "tls", Some("key")),
     ("key", "tls", Some("cert")),
     ("client_ca", "tls", None),
     // At the beginning of a file, `user` is a list of those who have rights.
     ("user", "process", None),
+    ("sandbox", "process", None),
 ];
 
 /// The flags of a command, as keys of a file.

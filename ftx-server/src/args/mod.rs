@@ -5,16 +5,17 @@ mod keys;
 
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytesize::ByteSize;
 use clap::{Parser, Subcommand, ValueEnum};
 use ftx_core::escaped;
 use ftx_io::MinSpeed;
-use ftx_server::process::{FileUsage, NeededFile, UserSpec};
+use ftx_server::process::{FileUsage, NeededFile, SandboxMode, UserSpec};
 use ftx_server::store::local::LocalStoreConfig;
 use ftx_server::{AddressLimit, Config, Limits, MIN_SPEED_WINDOW, ServerCertificate, TlsFiles};
-use ftx_store::Durability;
+use ftx_store::{Durability, DurableNames};
 use tracing_subscriber::EnvFilter;
 
 pub(crate) use self::invocation::{Invocation, USAGE_EXIT_CODE};
@@ -157,6 +158,11 @@ pub(crate) struct ServerArgs {
     #[arg(long, value_name = "USER[:GROUP]")]
     pub(crate) user: Option<UserSpec>,
 
+    /// Restriction of the process to the files that it serves and needs, by Landlock: `auto` as far as the
+    /// kernel can, `require` or not at all, `off` for file systems on which it fails
+    #[arg(long, value_enum, default_value = "auto")]
+    sandbox: SandboxArg,
+
     /// Filter for the log on standard error, in the syntax of `tracing`: error, warn, info, debug …
     #[arg(long, value_name = "FILTER", env = "RUST_LOG", default_value = "info")]
     log: String,
@@ -170,6 +176,13 @@ struct Rate(Option<NonZeroU64>);
 enum DurabilityArg {
     Full,
     None,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum SandboxArg {
+    Auto,
+    Off,
+    Require,
 }
 
 /// What to do instead of serving.
@@ -246,16 +259,30 @@ impl ServerArgs {
         Some(TlsFiles { certificate, client_ca: self.client_ca.clone() })
     }
 
+    /// Whether confirmed uploads have to survive a power failure.
+    pub(crate) fn survives_power_failure(&self) -> bool {
+        matches!(self.durability, DurabilityArg::Full)
+    }
+
+    /// The mode of the sandbox.
+    pub(crate) fn sandbox(&self) -> SandboxMode {
+        match self.sandbox {
+            SandboxArg::Auto => SandboxMode::Auto,
+            SandboxArg::Off => SandboxMode::Off,
+            SandboxArg::Require => SandboxMode::Require,
+        }
+    }
+
+    /// The files outside of root and state that the server reads, also on a reload.
+    pub(crate) fn files_to_read(&self) -> impl Iterator<Item = &PathBuf> {
+        [&self.config, &self.cert, &self.key, &self.client_ca].into_iter().flatten()
+    }
+
     /// The files that the server uses while it runs, besides those below its root. They need not exist.
     pub(crate) fn needed_files(&self) -> Vec<NeededFile> {
         let mut files = Vec::new();
         let mut add = |usage, path: PathBuf| files.push(NeededFile { path, usage });
-        if let Some(config) = &self.config {
-            add(FileUsage::Read, config.clone());
-        }
-        for file in [&self.cert, &self.key, &self.client_ca].into_iter().flatten() {
-            add(FileUsage::Read, file.clone());
-        }
+        self.files_to_read().for_each(|file| add(FileUsage::Read, file.clone()));
         if let Some(state) = self.state() {
             add(FileUsage::Own, state.clone());
             let is_used = |name: &&&str| self.cert.is_none() || **name == TOKEN_FILE;
@@ -268,13 +295,18 @@ impl ServerArgs {
     }
 
     /// The settings of the store, for a server with these settings.
-    pub(crate) fn store_config(&self, server: &Config) -> LocalStoreConfig {
+    pub(crate) fn store_config(
+        &self,
+        server: &Config,
+        durable_names: Arc<DurableNames>,
+    ) -> LocalStoreConfig {
         let mut config = LocalStoreConfig::new(&self.root).for_server(server);
         config.durability = match self.durability {
             DurabilityArg::Full => Durability::Full,
             DurabilityArg::None => Durability::None,
         };
         config.staging_ttl = self.staging_ttl;
+        config.durable_names = durable_names;
         config
     }
 }

@@ -62,7 +62,11 @@ impl Strace {
     /// the process that starts it: it has the process id, gets the signals and gives the exit code.
     #[must_use]
     pub fn prefix(&self) -> Vec<OsString> {
-        let (traced, strings) = (format!("trace={TRACED}"), STRING_BYTES.to_string());
+        // A call that is to fail has to be traced.
+        let injected = self.injected.iter().filter_map(|expression| expression.split(':').next());
+        let traced =
+            injected.fold(format!("trace={TRACED}"), |traced, call| format!("{traced},{call}"));
+        let strings = STRING_BYTES.to_string();
         let mut prefix: Vec<OsString> =
             ["strace", "-D", "-f", "--seccomp-bpf", "-q", "-yy", "-xx", "-s", &strings, "-e"]
                 .map(Into::into)

@@ -17,6 +17,7 @@
 //! | `kill` | SIGKILL on either side |
 //! | `limits` | a client that a limit keeps out |
 //! | `load` | many, greedy and slow clients at once |
+//! | `sandbox` | the sandbox of a server, and reloads in it |
 //! | `server` | start, reports, end and fairness of the server |
 //! | `service` | a socket that is passed, messages to the service manager, and the units of systemd |
 //! | `stays_up` | a server without its parent, its root or its limits |
@@ -43,6 +44,7 @@ mod kill;
 mod limits;
 mod load;
 mod run_as;
+mod sandbox;
 mod server;
 mod service;
 mod stays_up;

@@ -255,6 +255,27 @@ fn a_check_reads_the_files_as_the_user() {
     assert_eq!(checked.stderr.lines().count(), 1, "{checked:#?}");
 }
 
+#[test]
+fn a_state_directory_that_cannot_be_made_is_not_needed_beside_a_certificate() {
+    if lacks_root() {
+        return;
+    }
+    let place = Place::new("root = \"files\"\n[tls]\ncert = \"cert.pem\"\nkey = \"key.pem\"\n");
+    let key = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    fs::write(place.path("cert.pem"), key.cert.pem()).unwrap();
+    fs::write(place.path("key.pem"), key.signing_key.serialize_pem()).unwrap();
+    let program = place.path("ftx-server");
+    fs::copy(bins::server(), &program).unwrap();
+    fs::create_dir(place.path("files")).unwrap();
+    give(&place.path("files"), USER);
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=424242", "--regid=424243", "--clear-groups"]).arg(&program);
+    command.env_remove("STATE_DIRECTORY").arg("--config").arg(place.config());
+    let server = Process::spawn(command.args(["--listen", "127.0.0.1:0"]));
+    assert!(server.stdout_line(0, DEADLINE).starts_with("listening on "));
+    wait_until("it says so", DEADLINE, || server.stderr().contains("there is no state directory"));
+}
+
 /// In a network of its own, where no other test has the port.
 #[test]
 fn a_port_of_root_is_bound_before() {

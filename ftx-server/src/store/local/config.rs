@@ -1,9 +1,10 @@
 //! The settings of a local store.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use ftx_store::Durability;
+use ftx_store::{Durability, DurableNames};
 
 use crate::config::{Config, Timeouts};
 use crate::descriptors::Descriptors;
@@ -32,6 +33,9 @@ pub struct LocalStoreConfig {
     pub descriptors: Descriptors,
     /// Counts waits, publishing and open stagings.
     pub metrics: Metrics,
+    /// Directories whose names are known to be durable. A process that may not open the directories above the root
+    /// any more has made their names durable before.
+    pub durable_names: Arc<DurableNames>,
 }
 
 impl LocalStoreConfig {
@@ -47,6 +51,7 @@ impl LocalStoreConfig {
             stagings_per_user: StoreLimits::default().stagings_per_user,
             descriptors: Descriptors::of_this_process(),
             metrics: Metrics::default(),
+            durable_names: Arc::default(),
         }
     }
 

@@ -38,7 +38,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions};
 use ftx_core::RemoteName;
 use ftx_core::native::blocks::BLOCK_BYTES;
-use ftx_store::{DurableNames, Root, StoreError, open_private_dir};
+use ftx_store::{Root, StoreError, open_private_dir};
 
 pub use self::config::LocalStoreConfig;
 use self::expiry::ExpiryClock;
@@ -102,7 +102,7 @@ impl LocalStore {
         let dir = Dir::open_ambient_dir(path, ambient_authority())
             .map_err(|error| StoreError::io("open", path, error))?;
         // The name of the root itself becomes durable with the first file.
-        let names = Arc::new(DurableNames::default());
+        let names = Arc::clone(&config.durable_names);
         let root =
             Root::new(dir, config.durability, names).with_private(PRIVATE_DIR).opened_at(path);
         let private_dir = open_private_dir(root.dir(), Path::new(PRIVATE_DIR))?;
