@@ -17,6 +17,7 @@
 //!   need one; [`with_each_qt!`] makes one test of a case for each version of Qt.
 //! - [`content`] makes and compares files that never lie in memory as a whole.
 //! - [`SmallDisk`] is a file system that can be full, [`LoopFs`] one whose power can be cut.
+//! - [`soak`] draws the faults of a long run from a seed, and keeps the ledger of its promises.
 //! - [`Mapping`] writes to a file through a shared mapping.
 //! - [`Strace`] records a process's system calls, and makes calls fail; [`durable`] judges from the
 //!   record whether every promise would have outlived a power loss.
@@ -40,6 +41,7 @@ pub mod durable;
 pub mod ffi;
 pub mod peer;
 pub mod qt;
+pub mod soak;
 pub mod stub;
 
 mod authority;
@@ -66,7 +68,7 @@ mod wait;
 pub use authority::{Authority, Issued};
 pub use client::Client;
 pub use disk::{SmallDisk, with_mounts};
-pub use loopfs::{FsKind, LoopFs};
+pub use loopfs::{FsKind, LoopFs, own_mounts};
 pub use mapping::Mapping;
 pub use peer::{Peer, PeerServer};
 pub use process::{Outcome, Process, ThreadStatus};

@@ -5,9 +5,12 @@
 //! the image again replays its journal, as booting does.
 
 use std::fs::{self, File};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use rustix::fs::FallocateFlags;
+use rustix::io::Errno;
 use tempfile::TempDir;
 
 use crate::wait::{DEADLINE, within};
@@ -110,6 +113,34 @@ impl LoopFs {
         self.is_cut
     }
 
+    /// Takes all the room that is left, until [`free`](Self::free).
+    ///
+    /// # Panics
+    /// If the room cannot be taken for another reason than that there is none.
+    pub fn fill(&self) {
+        let ballast = File::create(self.ballast()).unwrap();
+        let (mut taken, mut piece) = (0, IMAGE_BYTES);
+        while piece >= 4096 {
+            match rustix::fs::fallocate(&ballast, FallocateFlags::empty(), taken, piece) {
+                Ok(()) => taken += piece,
+                Err(Errno::NOSPC) => piece /= 2,
+                Err(error) => panic!("{}: {error}", self.ballast().display()),
+            }
+        }
+    }
+
+    /// Frees the space that [`fill`](Self::fill) took.
+    ///
+    /// # Panics
+    /// If it was not called.
+    pub fn free(&self) {
+        fs::remove_file(self.ballast()).unwrap();
+    }
+
+    fn ballast(&self) -> PathBuf {
+        self.path.join("ballast")
+    }
+
     /// Makes everything durable that is in it.
     ///
     /// # Panics
@@ -154,6 +185,32 @@ impl Drop for LoopFs {
         // Lazily: a process that failed a test may still hold a file open. The loop device goes with it.
         let _ = run(Command::new("umount").arg("--lazy").arg(&self.path));
     }
+}
+
+/// Says to a program that is run again that its mounts are its own.
+const INSIDE: &str = "FTX_TEST_MOUNTS_ARE_OWN";
+
+/// Gives this program mounts that it and its children alone see, and that end with it: runs it again,
+/// with the same arguments, where they are not its own yet.
+///
+/// # Errors
+/// Why it cannot have any.
+///
+/// # Panics
+/// If the program has no path.
+pub fn own_mounts() -> Result<(), String> {
+    if std::env::var_os(INSIDE).is_some() {
+        return Ok(());
+    }
+    let mut probe = Command::new("unshare");
+    probe.args(["--mount", "true"]).stderr(Stdio::null());
+    if !probe.status().is_ok_and(|status| status.success()) {
+        return Err("no mounts of its own".into());
+    }
+    let mut inside = Command::new("unshare");
+    inside.args(["--mount", "--"]).arg(std::env::current_exe().unwrap());
+    inside.args(std::env::args_os().skip(1));
+    Err(inside.env(INSIDE, "1").exec().to_string())
 }
 
 /// Runs a program to its end; the error is its output.

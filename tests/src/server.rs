@@ -211,6 +211,13 @@ impl Server {
         self.process.id()
     }
 
+    /// Bytes that are on their way to it on connections within this machine, or have come and were
+    /// not read by it.
+    #[must_use]
+    pub fn unread(&self) -> u64 {
+        self.process.unread()
+    }
+
     /// Whether it still runs.
     pub fn is_running(&mut self) -> bool {
         self.process.ended().is_none()

@@ -103,7 +103,8 @@ struct Way<'a> {
 impl Way<'_> {
     fn pump(mut self, mut from: Inflow) -> End {
         let Plan { hang, piece, rate, .. } = self.plan;
-        let mut left = self.plan.end(self.direction);
+        let end = self.plan.end(self.direction);
+        let mut left = end;
         let mut buffer = vec![0; piece.unwrap_or(PIECE).min(PIECE)];
         let mut pace = Pace::new(rate);
         while left > 0 {
@@ -123,6 +124,9 @@ impl Way<'_> {
                     return if passes && ended.is_ok() { End::Sender } else { End::Cut };
                 }
             };
+            if let Some(place) = self.plan.flipped(self.direction, end - left, count) {
+                buffer[place] ^= 0x40;
+            }
             if !self.pass_on(&buffer[..count], round) {
                 return End::Cut;
             }

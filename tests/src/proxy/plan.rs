@@ -16,6 +16,7 @@ pub enum Direction {
 pub struct Plan {
     pub(super) cut: Option<(Direction, u64)>,
     pub(super) hang: Option<(Direction, u64)>,
+    pub(super) flip: Option<(Direction, u64)>,
     pub(super) piece: Option<usize>,
     pub(super) rate: Option<u64>,
     pub(super) delay: Duration,
@@ -34,6 +35,13 @@ impl Plan {
     #[must_use]
     pub fn hang_after(mut self, direction: Direction, bytes: u64) -> Self {
         self.hang = Some((direction, bytes));
+        self
+    }
+
+    /// Changes the byte behind this many bytes in a direction, as a faulty line does.
+    #[must_use]
+    pub fn flip_after(mut self, direction: Direction, bytes: u64) -> Self {
+        self.flip = Some((direction, bytes));
         self
     }
 
@@ -57,6 +65,13 @@ impl Plan {
     pub fn delay(mut self, delay: Duration) -> Self {
         self.delay = delay;
         self
+    }
+
+    /// The place, among bytes of which `passed` others came before, of the one that changes.
+    pub(super) fn flipped(&self, direction: Direction, passed: u64, count: usize) -> Option<usize> {
+        let (_, at) = self.flip.filter(|(way, _)| *way == direction)?;
+        let place = usize::try_from(at.checked_sub(passed)?).ok()?;
+        (place < count).then_some(place)
     }
 
     /// After how many bytes nothing passes any more in a direction, if it is this one.

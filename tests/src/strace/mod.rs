@@ -29,11 +29,12 @@ const STRING_BYTES: usize = 4 << 20;
 pub struct Strace {
     dir: TempDir,
     injected: Vec<String>,
+    only_injected: bool,
 }
 
 impl Default for Strace {
     fn default() -> Self {
-        Self { dir: tempfile::tempdir().unwrap(), injected: Vec::new() }
+        Self { dir: tempfile::tempdir().unwrap(), injected: Vec::new(), only_injected: false }
     }
 }
 
@@ -58,15 +59,31 @@ impl Strace {
         self
     }
 
+    /// Records only the calls that are made to fail, without their strings, for a program that is to
+    /// run at speed.
+    #[must_use]
+    pub fn only_injected(mut self) -> Self {
+        self.only_injected = true;
+        self
+    }
+
+    /// How many calls were made to fail so far.
+    #[must_use]
+    pub fn injections(&self) -> usize {
+        let text = fs::read_to_string(self.file()).unwrap_or_default();
+        text.lines().filter(|line| line.ends_with("(INJECTED)")).count()
+    }
+
     /// Words in front of a program and its arguments to have it recorded. The program stays the child of
     /// the process that starts it: it has the process id, gets the signals and gives the exit code.
     #[must_use]
     pub fn prefix(&self) -> Vec<OsString> {
         // A call that is to fail has to be traced.
         let injected = self.injected.iter().filter_map(|expression| expression.split(':').next());
-        let traced =
-            injected.fold(format!("trace={TRACED}"), |traced, call| format!("{traced},{call}"));
-        let strings = STRING_BYTES.to_string();
+        let (recorded, strings) =
+            if self.only_injected { (None, 0) } else { (Some(TRACED), STRING_BYTES) };
+        let traced = recorded.into_iter().chain(injected).collect::<Vec<_>>().join(",");
+        let (traced, strings) = (format!("trace={traced}"), strings.to_string());
         let mut prefix: Vec<OsString> =
             ["strace", "-D", "-f", "--seccomp-bpf", "-q", "-yy", "-xx", "-s", &strings, "-e"]
                 .map(Into::into)

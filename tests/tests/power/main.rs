@@ -28,15 +28,11 @@ mod setting;
 mod suite;
 
 use std::env;
-use std::os::unix::process::CommandExt as _;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::ExitCode;
 use std::sync::Mutex;
 
-use ftx_tests::{FsKind, LoopFs, Strace};
+use ftx_tests::{FsKind, LoopFs, Strace, own_mounts};
 use suite::{Lane, Options, Suite};
-
-/// Says to the program that is run again that its mounts are its own.
-const INSIDE: &str = "FTX_TEST_POWER_INSIDE";
 
 fn main() -> ExitCode {
     let options = Options::from(env::args().skip(1));
@@ -66,19 +62,7 @@ fn disks() -> Result<Vec<Mutex<LoopFs>>, String> {
     if let Some(missing) = LoopFs::missing() {
         return Err(missing);
     }
-    if env::var_os(INSIDE).is_none() {
-        let mut probe = Command::new("unshare");
-        probe.args(["--mount", "true"]).stderr(Stdio::null());
-        if !probe.status().is_ok_and(|status| status.success()) {
-            return Err("no mounts of its own".into());
-        }
-        let mut inside = Command::new("unshare");
-        inside
-            .args(["--mount", "--"])
-            .arg(env::current_exe().unwrap())
-            .args(env::args_os().skip(1));
-        return Err(inside.env(INSIDE, "1").exec().to_string());
-    }
+    own_mounts()?;
     let made = [FsKind::Ext4, FsKind::Xfs].map(|kind| LoopFs::new(kind).map(Mutex::new));
     made.into_iter().collect()
 }

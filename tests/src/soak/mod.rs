@@ -1,0 +1,8 @@
+//! The parts of a long run of faults that touch nothing: its [`schedule`](step), drawn from a seed,
+//! and the [`Ledger`] of its promises.
+
+mod ledger;
+mod schedule;
+
+pub use ledger::{Digest, Ledger, Owner, Verdict};
+pub use schedule::{DECK_STEPS, Dialect, Fault, Load, Moment, Step, Way, step};

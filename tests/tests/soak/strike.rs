@@ -1,0 +1,88 @@
+//! A transfer up to the moment at which a fault strikes it.
+
+use ftx_tests::soak::{Load, Moment, Step, Way};
+use ftx_tests::{DEADLINE, Plan, Process, Proxy, within};
+
+use super::transfer::{Files, direction, reported};
+use super::world::World;
+
+/// Bytes a second of a line on which a transfer lasts long enough to be struck.
+const LINE_BYTES_A_SECOND: u64 = 64 << 20;
+
+/// A client whose transfer is to be struck.
+pub(crate) struct Attempt {
+    pub(crate) client: Process,
+    pub(crate) proxy: Proxy,
+    /// Bytes that the receiver has read, and no more are under way.
+    pub(crate) arrived: Option<u64>,
+}
+
+impl World<'_> {
+    /// Starts the transfer of a step through a line with a plan for each connection.
+    pub(crate) fn attempt(
+        &mut self,
+        step: &Step,
+        files: &Files,
+        plan: impl Fn(usize) -> Plan + Send + 'static,
+        flags: &[&str],
+    ) -> Attempt {
+        let proxy = Proxy::start(self.server().addr(), plan);
+        if let Moment::Settled(part) = step.moment {
+            proxy.let_pass(direction(step.way), step.load.bytes() * part / 1000);
+        }
+        self.begin(step.way, files);
+        let retries = if step.retries { "20" } else { "0" };
+        let client = self.client(step, step.way, proxy.addr()).args(["--retries", retries]);
+        Attempt { client: client.args(flags).spawn(), proxy, arrived: None }
+    }
+
+    /// Starts it, and returns at the moment of the step, or when the client has ended before.
+    pub(crate) fn attempt_until_moment(&mut self, step: &Step, files: &Files) -> Attempt {
+        let line = match step.moment {
+            Moment::Racing(_) => Plan::default().rate(LINE_BYTES_A_SECOND),
+            _ => Plan::default(),
+        };
+        let mut attempt = self.attempt(step, files, move |_| line, &[]);
+        let (bytes, way) = (step.load.bytes(), direction(step.way));
+        let mut was_quiet = false;
+        let waited = within(DEADLINE, || {
+            let has_ended = attempt.client.ended().is_some();
+            let passed = attempt.proxy.count(way);
+            let is_now = match step.moment {
+                Moment::Done => false,
+                Moment::Racing(part) => passed >= bytes * part / 1000,
+                Moment::Acknowledged(part) => {
+                    let files = files.files.len() as u64 * part / 1000;
+                    reported(&attempt.client.stdout()).len() as u64 > files
+                }
+                Moment::Settled(part) => {
+                    let unread = match step.way {
+                        Way::Up => self.server().unread(),
+                        Way::Down => attempt.client.unread(),
+                    };
+                    let is_quiet = passed == bytes * part / 1000 && unread == 0;
+                    // Twice: bytes are counted a little before they are on their way.
+                    std::mem::replace(&mut was_quiet, is_quiet) && is_quiet
+                }
+            };
+            (has_ended || is_now).then_some(is_now && !has_ended)
+        });
+        let is_now = waited.expect("the transfer stands still");
+        if let (Moment::Settled(part), true) = (step.moment, is_now) {
+            attempt.arrived = Some(bytes * part / 1000);
+        }
+        attempt
+    }
+}
+
+impl Attempt {
+    /// Lets everything pass again.
+    pub(crate) fn release(&self, step: &Step) {
+        self.proxy.let_pass(direction(step.way), u64::MAX);
+    }
+
+    /// The bytes that had arrived, of one large file.
+    pub(crate) fn kept(&self, step: &Step) -> Option<u64> {
+        matches!(step.load, Load::Large(_)).then_some(self.arrived).flatten()
+    }
+}
