@@ -97,7 +97,7 @@ pub(crate) struct ServerArgs {
     max_new_connections_per_address: Option<AddressLimit>,
 
     /// Size of the largest file that is stored
-    #[arg(long, value_name = "SIZE", default_value = "16 TiB")]
+    #[arg(long, value_name = "SIZE", default_value = "16TiB")]
     max_file: ByteSize,
 
     /// Parts of the longest path that is stored: `a/b/c` has three
@@ -129,7 +129,7 @@ pub(crate) struct ServerArgs {
     stall_timeout: Duration,
 
     /// Least bytes a second of a client in a message or a transfer, on average over a minute of waiting
-    #[arg(long, value_name = "SIZE|none", default_value = "1 KiB", value_parser = rate_or_none)]
+    #[arg(long, value_name = "SIZE|none", default_value = "1KiB", value_parser = rate_or_none)]
     min_speed: Rate,
 
     /// Most bytes of files in a second, of all connections in each direction

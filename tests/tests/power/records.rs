@@ -59,7 +59,9 @@ pub(crate) fn recorded(
     let place = scenario.prepare(dialect, &disk);
     match scenario.side {
         Side::Server => {
-            let server = place.server().under(&strace).start();
+            // A server in a sandbox may not open the directories above a new root: it syncs the file system
+            // once, which some of these records let fail.
+            let server = place.server().args(["--sandbox", "off"]).under(&strace).start();
             place.change();
             let outcome = place.client(server.addr()).run();
             assert_code(&server.terminate(END), 0, "the server");

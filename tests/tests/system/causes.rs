@@ -116,7 +116,7 @@ fn an_error_says_each_thing_once() {
     fs::create_dir(root.path().join("dir")).unwrap();
     let addr = server.addr().to_string();
     let outcome = Client::new().args(["stat", &addr, "none"]).run();
-    assert_cause_reported(&outcome, "cannot look at \"none\": there is no such file");
+    assert_cause_reported(&outcome, "there is no \"none\" on the server; check the name");
     assert!(!outcome.stderr.contains("os error"), "{outcome:#?}");
 }
 
