@@ -16,7 +16,6 @@ use crate::running::Running;
 use crate::{MIB, content, wait_until};
 
 with_each_carrier!(
-    a_slow_reader_is_closed_and_a_faster_one_is_not,
     a_client_that_drips_is_closed_and_its_upload_kept,
     a_client_that_stalls_within_a_frame_is_closed,
     an_unread_download_is_closed_and_frees_everything,
@@ -138,10 +137,11 @@ fn a_client_that_is_fast_enough_is_not_closed() {
 }
 
 /// It reads often enough, but too little.
-fn a_slow_reader_is_closed_and_a_faster_one_is_not(carrier: Carrier) {
+#[test]
+fn a_slow_reader_is_closed_and_a_faster_one_is_not() {
     const TOO_FAST: MinSpeed = MinSpeed { bytes_per_second: 1 << 40, ..MIN_SPEED };
     for (min, is_too_slow) in [(TOO_FAST, true), (MIN_SPEED, false)] {
-        let server = Running::over_with(carrier, |config| config.limits.min_speed = Some(min));
+        let server = Running::with(|config| config.limits.min_speed = Some(min));
         let file = std::fs::File::create(server.path().join("big")).unwrap();
         file.set_len(64 << 20).unwrap();
         let mut client = server.client().greet(None);
