@@ -11,7 +11,7 @@ use ftx_core::native::Reason;
 use ftx_core::native::wire::Reply;
 use ftx_tests::content::{content, write_file};
 use ftx_tests::stub::Stub;
-use ftx_tests::{Client, DEADLINE, NOBODY, Outcome, Plan, Proxy, Server};
+use ftx_tests::{Client, DEADLINE, NOBODY, Outcome, Plan, Proxy, Server, wait_until};
 use serde_json::Value;
 use tempfile::{TempDir, tempdir};
 
@@ -139,8 +139,8 @@ fn files_cross_with_their_names_and_a_line_for_each() {
         }
     }
     let _ = server.monitor();
+    wait_until("it logs the name", DEADLINE, || server.log().contains(r"new\nline"));
     assert_log(&server.log());
-    assert!(server.log().contains(r"new\nline"), "{}", server.log());
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use ftx_tests::content::{assert_content, content, write_file};
-use ftx_tests::{Client, DEADLINE, NOBODY, Process, Server, bins, lacks_program};
+use ftx_tests::{Client, DEADLINE, NOBODY, Process, Server, bins, lacks_program, wait_until};
 use rustix::process::Signal;
 use rustix::time::{ClockId, clock_gettime};
 use tempfile::tempdir;
@@ -42,7 +42,7 @@ fn a_passed_socket_is_served_in_place_of_listen() {
     let elsewhere = NOBODY.to_string();
     let mut server = activated(root.path(), listener.into(), 1, &["--listen", &elsewhere]);
     assert_eq!(server.stdout_line(0, DEADLINE), format!("listening on {address}"));
-    assert!(server.stderr().contains("in place of --listen"), "{}", server.stderr());
+    wait_until("it says so", DEADLINE, || server.stderr().contains("in place of --listen"));
     write_file(&local.path().join("a"), content(1, 300_000));
     Client::upload(address).arg(local.path().join("a")).run().assert_done();
     assert_content(&root.path().join("a"), content(1, 300_000));
