@@ -46,12 +46,12 @@ pub(crate) fn prepare(args: &ServerArgs) -> Result<Prepared, String> {
     }
     give_up_new_privileges().map_err(|error| format!("cannot give up privileges: {error}"))?;
     create_directories(args)?;
-    let durable_names = Arc::default();
+    let mut durable_names = DurableNames::default();
     if args.survives_power_failure() {
-        make_durable(&args.root, &durable_names);
+        make_durable(&args.root, &mut durable_names);
     }
     let sandbox = enter_sandbox(args)?;
-    Ok(Prepared { listener, durable_names, sandbox })
+    Ok(Prepared { listener, durable_names: Arc::new(durable_names), sandbox })
 }
 
 /// Creates the root and the state directory, to which the sandbox refers.
@@ -69,10 +69,15 @@ fn create_directories(args: &ServerArgs) -> Result<(), String> {
 }
 
 /// Makes the names of the root and of the directories above it durable, as long as these can be opened. A
-/// failure is met again at the first file.
-fn make_durable(root: &Path, names: &DurableNames) {
+/// name that is new is synced again later, through the directories that stay open. A failure is met again at
+/// the first file.
+fn make_durable(root: &Path, names: &mut DurableNames) {
     let opened = Dir::open_ambient_dir(root, ambient_authority());
-    if let Err(error) = opened.and_then(|dir| names.ensure(&dir)) {
+    let ensured = opened.and_then(|dir| {
+        names.hold_above(&dir)?;
+        names.ensure(&dir)
+    });
+    if let Err(error) = ensured {
         debug!(%error, "the directories above the root are not durable yet");
     }
 }

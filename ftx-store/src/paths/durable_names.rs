@@ -31,9 +31,31 @@ struct DirectoryName {
 #[derive(Debug, Default)]
 pub struct DurableNames {
     known: Mutex<BTreeSet<DirectoryName>>,
+    /// Directories that may not be opened later.
+    held: Vec<(DirectoryId, File)>,
 }
 
 impl DurableNames {
+    /// Keeps the directories above `dir` in its file system open, for a process that enters a
+    /// sandbox in which it may not open them. The names of new directories are synced more than
+    /// once.
+    ///
+    /// # Errors
+    /// Failures to open the directories, except for missing rights to read one: then it and those
+    /// above it are not kept open.
+    pub fn hold_above(&mut self, dir: &Dir) -> io::Result<()> {
+        let mut directory = sys::open_dir(dir, ".")?;
+        while let Some(above) = parent_with_names(&directory, &sys::directory_id(&directory)?)? {
+            let parent = match sys::open_dir(&directory, "..") {
+                Err(error) if error.kind() == ErrorKind::PermissionDenied => break,
+                opened => opened?,
+            };
+            self.held.push((above, parent.try_clone()?));
+            directory = parent;
+        }
+        Ok(())
+    }
+
     /// Makes the names of `dir` and of all directories above it in its file system durable. Names
     /// known to be durable are not synced again.
     ///
@@ -65,16 +87,12 @@ impl DurableNames {
     /// Makes the name of one directory durable; `None` if it and all above are known to be durable.
     fn step(&self, directory: &File, now: SystemTime) -> io::Result<Option<EnsuredName>> {
         let id = sys::directory_id(directory)?;
-        let above = sys::parent_id(directory)?;
-        // The root of a file system has no name inside it.
-        if above.same_as(&id) || !above.is_on_device_of(&id) {
-            return Ok(None);
-        }
+        let Some(above) = parent_with_names(directory, &id)? else { return Ok(None) };
         let name = DirectoryName { parent: above, directory: id };
         if self.known.lock().unwrap_or_else(PoisonError::into_inner).contains(&name) {
             return Ok(None);
         }
-        let parent = match sys::open_dir(directory, "..") {
+        let parent = match self.open_parent(directory, &above) {
             // The parent is writable but not readable. Its file system is synced instead.
             Err(error) if error.kind() == ErrorKind::PermissionDenied => {
                 if !sys::sync_file_system(directory)? {
@@ -94,6 +112,21 @@ impl DurableNames {
         let name = (!id.is_racy(now)).then_some(name);
         Ok(Some(EnsuredName { name, parent: Some(parent) }))
     }
+
+    /// Opens the directory above `directory`, which is `above`.
+    fn open_parent(&self, directory: &File, above: &DirectoryId) -> io::Result<File> {
+        sys::open_dir(directory, "..").or_else(|error| {
+            let held = self.held.iter().find(|(id, _)| id.same_as(above));
+            held.map_or(Err(error), |(_, parent)| parent.try_clone())
+        })
+    }
+}
+
+/// Returns the directory that holds the name of `directory`; `None` for the root of a file system,
+/// which has no name inside it.
+fn parent_with_names(directory: &File, id: &DirectoryId) -> io::Result<Option<DirectoryId>> {
+    let above = sys::parent_id(directory)?;
+    Ok((!above.same_as(id) && above.is_on_device_of(id)).then_some(above))
 }
 
 /// A directory whose name has become durable.

@@ -59,9 +59,7 @@ pub(crate) fn recorded(
     let place = scenario.prepare(dialect, &disk);
     match scenario.side {
         Side::Server => {
-            // A server in a sandbox may not open the directories above a new root: it syncs the file system
-            // once, which some of these records let fail.
-            let server = place.server().args(["--sandbox", "off"]).under(&strace).start();
+            let server = place.server().under(&strace).start();
             place.change();
             let outcome = place.client(server.addr()).run();
             assert_code(&server.terminate(END), 0, "the server");
