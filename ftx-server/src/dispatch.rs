@@ -166,7 +166,8 @@ impl<S: Store> Dispatcher<S> {
             if let Some(limit) = limit {
                 context.metrics.limited(limit);
             }
-            warn!(reason = reason.name(), error = %ErrorChain(&*error), "connection ended early");
+            let limit = limit.map(Limit::key);
+            warn!(reason = reason.name(), limit, error = %ErrorChain(&*error), "connection ended early");
         }
     }
 

@@ -74,7 +74,13 @@ impl NativeError {
             Self::Stream(error) => stream_reason(error) != Reason::ConnectionLost,
             _ => true,
         };
-        can_read.then(|| Reply::goodbye(self.reason(), ErrorChain(self).to_string()))
+        can_read.then(|| Reply::goodbye(self.reason(), self.text()))
+    }
+
+    /// The whole error, with the key of the limit that the client met.
+    fn text(&self) -> String {
+        let chain = ErrorChain(self);
+        self.limit().map_or_else(|| chain.to_string(), |limit| format!("{chain} ({})", limit.key()))
     }
 
     /// Whether this is an ordinary end of a connection without uploads.
@@ -136,5 +142,29 @@ impl From<RawNameError> for RequestError {
 impl<E: Into<NativeError>> From<E> for RequestError {
     fn from(error: E) -> Self {
         Self::Fatal(error.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use ftx_core::native::wire::Reply;
+    use ftx_io::StreamError;
+
+    use super::NativeError;
+
+    #[test]
+    fn a_goodbye_names_the_limit() {
+        let time = Duration::from_secs(7);
+        for (error, key) in [
+            (NativeError::Idle(time), "idle_timeout"),
+            (StreamError::Late(time).into(), "hello_timeout"),
+            (StreamError::Timeout(time).into(), "stall_timeout"),
+            (StreamError::TooSlow { bytes: 1, waited: time }.into(), "min_speed"),
+        ] {
+            let Some(Reply::Goodbye { message, .. }) = error.goodbye() else { panic!("{error}") };
+            assert!(message.contains("7s") && message.ends_with(&format!(" ({key})")), "{message}");
+        }
     }
 }
