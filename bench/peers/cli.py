@@ -66,10 +66,9 @@ def arguments():
         help="rows, or beginnings of their names: 1,3,6-upload")
     add("--runs", type=positive, default=5, metavar="N", help="runs of each case (default: 5)")
     add("--size", type=positive, default=1024, metavar="MIB",
-        help="the big file; row 3 takes twice, row 7 a quarter of it (default: 1024)")
+        help="the big file; row 3 takes twice, row 7 at most as much (default: 1024)")
     add("--files", type=positive, default=10_000, metavar="N",
         help="how many small files (default: 10000)")
-    add("--delay", type=float, default=50, metavar="MS", help="each way, row 7 (default: 50)")
     add("--dir", default="/dev/shm", help="where the files are (default: %(default)s)")
     add("--json", metavar="FILE", help="also write all results to FILE")
     return parser.parse_args()
@@ -88,7 +87,7 @@ def setup(args):
 
     def library():
         return [Library(args.bin)] if args.ftx else []
-    return Setup(ftx, library, args.dialect == "native", args.size * MIB, args.files, args.delay / 1000)
+    return Setup(ftx, library, args.dialect == "native", args.size * MIB, args.files)
 
 
 def wanted(row, only):

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from .process import WITH_US, Failed, first_version, running, tail
+from .process import WITH_US, Address, Failed, first_version, running, tail
 
 
 class Ftx:
@@ -15,7 +15,7 @@ class Ftx:
     def __init__(self, directory, dialect, durability="full", label="", options=(), tls=False):
         self._server, self._client = directory / "ftx-server", directory / "ftx-client"
         self._options, self._tls = options, tls
-        self._fingerprint = None
+        self._fingerprint, self._plain = None, []
         self.dialect, self._durability = dialect, durability
         self.name = "ftx" + (f", {label}" if label else "")
         if dialect == "legacy":
@@ -26,46 +26,50 @@ class Ftx:
 
     @contextlib.contextmanager
     def serve(self, places, threads=1):
-        """Yields (process, port)."""
+        """Yields (process, address)."""
         log = places.spare / "ftx.log"
-        argv = [*WITH_US, self._server, "--listen", "127.0.0.1:0", "--root", places.there,
+        argv = [*WITH_US, self._server, "--listen", f"{places.host}:0", "--root", places.there,
                 "--durability", self._durability, "--threads", threads, "--log", "warn"]
         if self._tls:
             argv += ["--state", places.spare / "state"]
-        with running(argv, log, stdout=subprocess.PIPE, text=True) as process:
+        # Beyond this machine, nothing is served without rights unless that is asked for.
+        if places.far:
+            argv += ["--insecure"]
+            self._plain = ["--insecure", "--tls", "off"]
+        with running(argv, log, places.far, stdout=subprocess.PIPE, text=True) as process:
             line = process.stdout.readline()
             if not line.startswith("listening on "):
                 raise Failed(f"ftx-server does not start: {tail(log)}")
             if self._tls:
                 self._fingerprint = process.stdout.readline().split()[-1]
-            yield process, int(line.rsplit(":", 1)[1])
+            yield process, Address(places.host, int(line.rsplit(":", 1)[1]))
 
-    def upload(self, port, path, name=None):
+    def upload(self, address, path, name=None):
         named = ["--as", name] if name else []
-        return [*self._call("upload"), f"127.0.0.1:{port}", path, *named]
+        return [*self._call("upload"), str(address), path, *named]
 
-    def download(self, port, name, here):
-        return [*self._fetch(), f"127.0.0.1:{port}", name, "--out-dir", here]
+    def download(self, address, name, here):
+        return [*self._fetch(), str(address), name, "--out-dir", here]
 
-    def upload_tree(self, port, directory):
+    def upload_tree(self, address, directory):
         paths = [directory] if self.dialect == "native" else sorted(directory.rglob("*.bin"))
-        return [*self._call("upload"), f"127.0.0.1:{port}", *paths]
+        return [*self._call("upload"), str(address), *paths]
 
-    def download_tree(self, port, name, here):
+    def download_tree(self, address, name, here):
         if self.dialect == "native":
             names = [f"{name}/"]
         else:
             # The legacy dialect cannot list, so the client gets the names on its command line.
             root = Path(here).parent / "there"
             names = sorted(str(path.relative_to(root)) for path in (root / name).rglob("*.bin"))
-        return [*self._fetch(), f"127.0.0.1:{port}", *names, "--out-dir", here]
+        return [*self._fetch(), str(address), *names, "--out-dir", here]
 
     def _fetch(self):
         return [*self._call("download"), "--durability", self._durability]
 
     def _call(self, verb):
         dialect = ["--dialect", self.dialect] if chooses(self._client) else []
-        tls = ["--tls", "require", "--fingerprint", self._fingerprint] if self._tls else []
+        tls = ["--tls", "require", "--fingerprint", self._fingerprint] if self._tls else self._plain
         return [self._client, verb, "-q", *dialect, *tls, *self._options]
 
 

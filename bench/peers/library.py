@@ -34,11 +34,11 @@ class Library(Ftx):
         if done.returncode != 0:
             raise Failed(f"client.c does not compile: {done.stderr}")
 
-    def upload(self, port, path, name=None):
-        return [self._client, "upload", f"127.0.0.1:{port}", path, name or path.name]
+    def upload(self, address, path, name=None):
+        return [self._client, "upload", str(address), path, name or path.name]
 
-    def download(self, port, name, here):
-        return [self._client, "download", f"127.0.0.1:{port}", name, here / name]
+    def download(self, address, name, here):
+        return [self._client, "download", str(address), name, here / name]
 
-    def upload_tree(self, port, directory):
-        return [self._client, "tree", f"127.0.0.1:{port}", directory, directory.name]
+    def upload_tree(self, address, directory):
+        return [self._client, "tree", str(address), directory, directory.name]

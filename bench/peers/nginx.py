@@ -21,7 +21,7 @@ http {{
     uwsgi_temp_path {spare}/uwsgi;
     scgi_temp_path {spare}/scgi;
     server {{
-        listen 127.0.0.1:{port};
+        listen {address};
         root {there};
         location / {{ dav_methods PUT; create_full_put_path on; }}
     }}
@@ -43,30 +43,33 @@ class Nginx:
     def serve(self, places):
         config = places.spare / "nginx.conf"
 
-        def argv(port):
-            config.write_text(CONFIG.format(port=port, there=places.there, spare=places.spare))
+        def argv(address):
+            config.write_text(CONFIG.format(address=address, there=places.there, spare=places.spare))
             return [which("nginx"), "-e", "stderr", "-p", places.spare, "-c", config]
 
-        with listening(argv, places.spare / "nginx.log") as server:
+        with listening(argv, places.spare / "nginx.log", places) as server:
             yield server
 
-    def upload(self, port, path):
+    def upload(self, address, path):
         # Without this, curl would wait for "100 Continue" before it sends.
-        return ["curl", "-fsS", "-H", "Expect:", "-T", path, f"http://127.0.0.1:{port}/{path.name}"]
+        return ["curl", "-fsS", "-H", "Expect:", "-T", path, f"http://{address}/{path.name}"]
 
-    def download(self, port, name, here):
-        return ["curl", "-fsS", "-o", here / name, f"http://127.0.0.1:{port}/{name}"]
+    def download(self, address, name, here):
+        return ["curl", "-fsS", "-o", here / name, f"http://{address}/{name}"]
 
 
 class Aria(Nginx):
-    """nginx with aria2, four connections for the file."""
+    """nginx with aria2, several connections for the file."""
 
-    name = "nginx+aria2 -x4"
     needs = {"nginx": "nginx-light", "aria2c": "aria2"}
+
+    def __init__(self, connections=4):
+        self._connections = connections
+        self.name = f"nginx+aria2 -x{connections}"
 
     def version(self):
         return f"aria2 {first_version('aria2c', '--version')}"
 
-    def download(self, port, name, here):
-        return ["aria2c", "-q", "--no-conf", "-x4", "-s4", "--min-split-size=1M",
-                "--file-allocation=none", "-d", here, f"http://127.0.0.1:{port}/{name}"]
+    def download(self, address, name, here):
+        return ["aria2c", "-q", "--no-conf", f"-x{self._connections}", f"-s{self._connections}", "--min-split-size=1M",
+                "--file-allocation=none", "-d", here, f"http://{address}/{name}"]

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 START_SECONDS = 10
@@ -16,6 +17,20 @@ NOBODY = 65534
 
 # Ends a server even if this program is killed.
 WITH_US = ["setpriv", "--pdeathsig", "KILL", "--"]
+
+# The state of a listening socket in /proc/net/tcp.
+LISTEN = "0A"
+
+
+@dataclass(frozen=True)
+class Address:
+    """The address of a server."""
+
+    host: str
+    port: int
+
+    def __str__(self):
+        return f"{self.host}:{self.port}"
 
 
 class Failed(Exception):
@@ -49,12 +64,17 @@ def first_version(*command):
 
 
 @contextlib.contextmanager
-def running(argv, log, **options):
-    """A program, in a process group of its own that does not outlive the block."""
+def running(argv, log, inside=None, **options):
+    """A program, in a process group of its own that does not outlive the block.
+
+    `inside` is the network namespace; entering it takes root, so the program runs as root there.
+    """
+    rights = {} if inside else unprivileged()
+    prefix = ["nsenter", f"--net=/run/netns/{inside}", "--"] if inside else []
     with open(log, "ab") as errors:
         process = subprocess.Popen(
-            [str(part) for part in argv], stdin=subprocess.DEVNULL, stderr=errors,
-            start_new_session=True, **{"stdout": errors, **unprivileged(), **options})
+            [*prefix, *(str(part) for part in argv)], stdin=subprocess.DEVNULL, stderr=errors,
+            start_new_session=True, **{"stdout": errors, **rights, **options})
     try:
         yield process
     finally:
@@ -83,30 +103,38 @@ def end(process, grace=5):
 
 
 @contextlib.contextmanager
-def listening(argv_for, log, **options):
-    """A server that cannot choose its port itself: `argv_for(port)` returns its command line.
+def listening(argv_for, log, places, **options):
+    """A server that cannot choose its port itself: `argv_for(address)` returns its command line.
 
-    Yields (process, port). Another program may take the free port before the server does; then the
+    Yields (process, address). Another program may take the free port before the server does; then the
     server ends, and the next attempt uses another port.
     """
     for _ in range(PORT_TRIES):
-        port = free_port()
-        with running([*WITH_US, *argv_for(port)], log, **options) as process:
-            if accepts(process, port):
-                yield process, port
+        address = Address(places.host, free_port())
+        with running([*WITH_US, *argv_for(address)], log, places.far, **options) as process:
+            if accepts(process, address.port):
+                yield process, address
                 return
-    raise Failed(f"{argv_for(0)[0]} does not start: {tail(log)}")
+    raise Failed(f"{argv_for(address)[0]} does not start: {tail(log)}")
 
 
 def accepts(process, port):
     """Whether the server accepts connections before it ends or the time is over."""
     deadline = time.monotonic() + START_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return True
+        if listens(process, port):
+            return True
         # No event reports that another program listens; the pause only leaves the core to it.
         time.sleep(0.005)
+    return False
+
+
+def listens(process, port):
+    """Whether a program listens at `port` in the network namespace of `process`."""
+    with contextlib.suppress(OSError):
+        sockets = Path(f"/proc/{process.pid}/net/tcp").read_text().splitlines()[1:]
+        return any(local.endswith(f":{port:04X}") and state == LISTEN
+                   for _, local, _, state, *_ in map(str.split, sockets))
     return False
 
 

@@ -33,6 +33,10 @@ class Places:
     here: Path
     there: Path
     spare: Path
+    # The host of the server, and the network namespaces of both sides if they are not this one's.
+    host: str = "127.0.0.1"
+    near: str | None = None
+    far: str | None = None
 
     def side(self, direction):
         """Returns the source and the target directory of an upload or a download."""
@@ -57,11 +61,12 @@ class Rig:
         shutil.rmtree(self.top, ignore_errors=True)
 
     @contextlib.contextmanager
-    def places(self):
-        """Yields empty directories, and removes them with their contents."""
+    def places(self, pipe=None):
+        """Yields empty directories, at both ends of a packet pipe if there is one. Removes them with their
+        contents."""
         top = Path(tempfile.mkdtemp(dir=self.top, prefix="run."))
         top.chmod(0o755)
-        places = Places(top / "here", top / "there", top / "spare")
+        places = Places(top / "here", top / "there", top / "spare", **(pipe.ends() if pipe else {}))
         for one in (places.here, places.there, places.spare):
             one.mkdir(mode=0o777)
         try:
@@ -125,7 +130,7 @@ def timed(argv, places):
 def run(argv, places):
     """Runs a command in the client's directory; it must succeed."""
     log = places.spare / "client.log"
-    with running(argv, log, **at_home(places)) as process:
+    with running(argv, log, places.near, **at_home(places)) as process:
         code = wait(process, COMMAND_SECONDS)
     if code is None:
         raise Failed(f"{argv[0]} takes longer than {COMMAND_SECONDS} s")

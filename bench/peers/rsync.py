@@ -32,16 +32,16 @@ class Rsync:
     def serve(self, places):
         config = places.spare / "rsyncd.conf"
         config.write_text(CONFIG.format(there=places.there, spare=places.spare))
-        with listening(lambda port: ["rsync", "--daemon", "--no-detach", f"--config={config}",
-                                     "--address=127.0.0.1", f"--port={port}"],
-                       places.spare / "rsyncd-start.log") as server:
+        with listening(lambda address: ["rsync", "--daemon", "--no-detach", f"--config={config}",
+                                     f"--address={address.host}", f"--port={address.port}"],
+                       places.spare / "rsyncd-start.log", places) as server:
             yield server
 
-    def upload(self, port, path):
-        return ["rsync", "-rt", *self._flags, path, f"rsync://127.0.0.1:{port}/files/"]
+    def upload(self, address, path):
+        return ["rsync", "-rt", *self._flags, path, f"rsync://{address}/files/"]
 
-    def download(self, port, name, here):
-        return ["rsync", "-rt", *self._flags, f"rsync://127.0.0.1:{port}/files/{name}", f"{here}/"]
+    def download(self, address, name, here):
+        return ["rsync", "-rt", *self._flags, f"rsync://{address}/files/{name}", f"{here}/"]
 
     # A directory is a path like any other, and keeps its last name.
     upload_tree = upload

@@ -38,9 +38,9 @@ class Ssh:
                 os.chown(key, 65534, 65534)
         config = places.spare / "sshd_config"
         config.write_text(CONFIG.format(spare=places.spare))
-        with listening(lambda port: [which("sshd"), "-D", "-e", "-f", config,
-                                     "-o", "ListenAddress=127.0.0.1", "-p", port],
-                       places.spare / "sshd.log", user=0, group=0) as server:
+        with listening(lambda address: [which("sshd"), "-D", "-e", "-f", config,
+                                     "-o", f"ListenAddress={address.host}", "-p", address.port],
+                       places.spare / "sshd.log", places, user=0, group=0) as server:
             yield server
 
     def version(self):
@@ -55,31 +55,31 @@ class Ssh:
 class RsyncOverSsh(Ssh):
     name = "rsync over ssh"
 
-    def upload(self, port, path):
-        return [*self._rsync(port), path, f"root@127.0.0.1:{self._there}/"]
+    def upload(self, address, path):
+        return [*self._rsync(address), path, f"root@{address.host}:{self._there}/"]
 
-    def download(self, port, name, here):
-        return [*self._rsync(port), f"root@127.0.0.1:{self._there}/{name}", f"{here}/"]
+    def download(self, address, name, here):
+        return [*self._rsync(address), f"root@{address.host}:{self._there}/{name}", f"{here}/"]
 
     upload_tree = upload
     download_tree = download
 
-    def _rsync(self, port):
-        return ["rsync", "-rt", "-e", " ".join(["ssh", "-p", str(port), *self._options()])]
+    def _rsync(self, address):
+        return ["rsync", "-rt", "-e", " ".join(["ssh", "-p", str(address.port), *self._options()])]
 
 
 class Sftp(Ssh):
     name = "sftp"
 
-    def upload(self, port, path):
-        return self._sftp(port, f"put -r {path} {self._there}/")
+    def upload(self, address, path):
+        return self._sftp(address, f"put -r {path} {self._there}/")
 
-    def download(self, port, name, here):
-        return self._sftp(port, f"get -r {self._there}/{name} {here}/")
+    def download(self, address, name, here):
+        return self._sftp(address, f"get -r {self._there}/{name} {here}/")
 
     upload_tree = upload
     download_tree = download
 
-    def _sftp(self, port, command):
-        arguments = ["sftp", "-q", "-P", str(port), *self._options(), "-b", "-", "root@127.0.0.1"]
+    def _sftp(self, address, command):
+        arguments = ["sftp", "-q", "-P", str(address.port), *self._options(), "-b", "-", f"root@{address.host}"]
         return ["sh", "-c", 'printf "%s\\n" "$1" | { shift; "$@"; }', "sh", command, *arguments]

@@ -39,6 +39,25 @@ class Faster:
 
 
 @dataclass
+class Within:
+    """At most `times` the time of `than`, and `more` seconds."""
+
+    than: str
+    times: float
+    more: float
+
+    def __str__(self):
+        return f"at most {self.times:g} x the time of {self.than}, plus {self.more:g} s"
+
+    def look(self, results):
+        ours, theirs = subject(results), results.get((self.than, ""))
+        if not ours or not theirs or not ours.median or not theirs.median:
+            return None, None
+        times = (ours.median - self.more) / theirs.median
+        return f"{times:.2f} x", times <= self.times
+
+
+@dataclass
 class WireAtMost:
     """Bytes on the wire, both directions together."""
 
@@ -53,25 +72,6 @@ class WireAtMost:
         if not ours or ours.wire is None:
             return None, None
         return f"{ours.wire / MIB:.1f} MiB", ours.wire <= self.bytes
-
-
-@dataclass
-class DelayCosts:
-    """The time in the group `group` divided by the time in the group `plain`."""
-
-    plain: str
-    group: str
-    times: float
-
-    def __str__(self):
-        return f"{self.group} takes less than {self.times:g} x the time of {self.plain}"
-
-    def look(self, results):
-        plain, delayed = subject(results, self.plain), subject(results, self.group)
-        if not plain or not delayed or not plain.median or not delayed.median:
-            return None, None
-        times = delayed.median / plain.median
-        return f"{times:.2f} x", times < self.times
 
 
 @dataclass

@@ -12,8 +12,8 @@ from .process import listening, which
 
 CONFIG = """
 listen=YES
-listen_address=127.0.0.1
-listen_port={port}
+listen_address={address.host}
+listen_port={address.port}
 background=NO
 anonymous_enable=YES
 local_enable=NO
@@ -52,19 +52,19 @@ class Vsftpd:
         empty = places.spare / "empty"
         empty.mkdir(mode=0o555, exist_ok=True)
 
-        def argv(port):
+        def argv(address):
             # vsftpd also refuses a writable anonymous root, so the root is the directory above.
-            config.write_text(CONFIG.format(port=port, root=places.there.parent,
+            config.write_text(CONFIG.format(address=address, root=places.there.parent,
                                             spare=empty, who=who))
             config.chmod(0o644)
             return [which("vsftpd"), config]
 
         keep = {"user": None, "group": None, "extra_groups": None} if root else {}
-        with listening(argv, places.spare / "vsftpd.log", **keep) as server:
+        with listening(argv, places.spare / "vsftpd.log", places, **keep) as server:
             yield server
 
-    def upload(self, port, path):
-        return ["curl", "-fsS", "-T", path, f"ftp://127.0.0.1:{port}/there/{path.name}"]
+    def upload(self, address, path):
+        return ["curl", "-fsS", "-T", path, f"ftp://{address}/there/{path.name}"]
 
-    def download(self, port, name, here):
-        return ["curl", "-fsS", "-o", here / name, f"ftp://127.0.0.1:{port}/there/{name}"]
+    def download(self, address, name, here):
+        return ["curl", "-fsS", "-o", here / name, f"ftp://{address}/there/{name}"]

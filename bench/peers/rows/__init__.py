@@ -1,23 +1,20 @@
 """The measurements. Each module's `rows(setup)` returns some rows, in order."""
-import contextlib
 from dataclasses import dataclass, field
 from typing import Callable
 
-from ..line import Line
 from ..process import peak_rss
 from ..rig import Rig, Sample
 
 
 @dataclass
 class Setup:
-    """The settings of the command line: sizes in bytes, the delay in seconds each way."""
+    """The settings of the command line. `size` is in bytes."""
 
     ftx: Callable  # ftx(durability, label, options, tls) gives a list: one peer, or none with --no-ftx
     library: Callable  # library() gives the same of a program in C
     native: bool
     size: int
     files: int
-    delay: float
 
 
 @dataclass
@@ -54,18 +51,8 @@ def rss_of(peer, process):
     return peak_rss(process) if is_ftx(peer) else None
 
 
-@contextlib.contextmanager
-def through(port, delay):
-    """Yields the port for the client: the server's, or a line's if there is a delay, even of 0."""
-    if delay is None:
-        yield port
-        return
-    with Line(port, delay) as line:
-        yield line.port
-
-
 def all_rows(setup):
-    from . import again, crowd, delayed, library, resume, secure, trees, whole
-    modules = (whole, resume, again, trees, delayed, crowd, library)
+    from . import again, crowd, library, long, resume, secure, trees, whole
+    modules = (whole, resume, again, trees, long, crowd, library)
     rows = [row for module in modules for row in module.rows(setup)]
     return [*rows, *trees.rows_again(setup), *secure.rows(setup)]

@@ -52,8 +52,8 @@ def again(rig, peer, size, changed, count=False):
         os.link(rig.file(size), path)
         # As old as most files are: ftx does not trust the times of a file that has just changed.
         time.sleep(SETTLED)
-        with peer.serve(places) as (process, port):
-            run(peer.upload(port, path), places)
+        with peer.serve(places) as (process, address):
+            run(peer.upload(address, path), places)
             if changed:
                 path.unlink()
                 os.link(rig.changed(size, SHARE), path)
@@ -61,11 +61,11 @@ def again(rig, peer, size, changed, count=False):
                 later = rig.file(size).stat().st_mtime + LATER
                 os.utime(path, (later, later))
             if count:
-                with Line(port) as line:
-                    run(peer.upload(line.port, path), places)
+                with Line(address) as line:
+                    run(peer.upload(line.address, path), places)
                     sample, moved = None, sum(line.counts().values())
             else:
-                sample, moved = Sample(timed(peer.upload(port, path), places)), None
+                sample, moved = Sample(timed(peer.upload(address, path), places)), None
                 sample.rss = rss_of(peer, process)
         verify_file(path, places.there / NAME)
         return sample, moved

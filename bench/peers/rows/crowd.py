@@ -25,13 +25,13 @@ def rows(setup):
 
 def idle_of(peer):
     def run(rig):
-        with rig.places() as places, peer.serve(places, "auto") as (process, port):
+        with rig.places() as places, peer.serve(places, "auto") as (process, address):
             with contextlib.ExitStack() as stack:
                 # The first connection pays for the memory that all connections share.
-                stack.enter_context(native.connect(port))
+                stack.enter_context(native.connect(address.port))
                 before = rss(process)
                 for _ in range(IDLE):
-                    stack.enter_context(native.connect(port))
+                    stack.enter_context(native.connect(address.port))
                 return Sample(rss=peak_rss(process), idle=(rss(process) - before) / IDLE)
     return run
 
@@ -40,9 +40,9 @@ def busy_of(peer):
     def run(rig):
         source = rig.file(MIB)
         data, digest = source.read_bytes(), native.digest(source)
-        with rig.places() as places, peer.serve(places, "auto") as (process, port):
+        with rig.places() as places, peer.serve(places, "auto") as (process, address):
             with contextlib.ExitStack() as stack:
-                connections = [stack.enter_context(native.connect(port)) for _ in range(BUSY)]
+                connections = [stack.enter_context(native.connect(address.port)) for _ in range(BUSY)]
                 sample = Sample(native.put_all(connections, data, digest), rss=peak_rss(process))
             for index in range(BUSY):
                 verify_file(source, places.there / f"many-{index:03}.bin")

@@ -45,31 +45,31 @@ def finish(rig, peer, direction, size, count=False):
     with rig.places() as places:
         source, target = places.side(direction)
         os.link(rig.file(size), source / NAME)
-        with peer.serve(places) as (process, port):
+        with peer.serve(places) as (process, address):
             def command(at):
                 if direction == "upload":
                     return peer.upload(at, source / NAME)
                 return peer.download(at, NAME, target)
 
             if is_ftx(peer):
-                interrupt(command, port, direction, size, places)
+                interrupt(command, address, direction, size, places)
             else:
                 begin_of(source / NAME, target / NAME, round(size * THERE))
             if count:
-                with Line(port) as line:
-                    run(command(line.port), places)
+                with Line(address) as line:
+                    run(command(line.address), places)
                     sample, moved = None, sum(line.counts().values())
             else:
-                sample, moved = Sample(timed(command(port), places)), None
+                sample, moved = Sample(timed(command(address), places)), None
                 sample.rss = rss_of(peer, process)
         verify_file(source / NAME, target / NAME)
         return sample, moved
 
 
-def interrupt(command, port, direction, size, places):
+def interrupt(command, address, direction, size, places):
     hold = (UP if direction == "upload" else DOWN, round(size * THERE))
-    with Line(port, hold=hold) as line:
-        with running(command(line.port), places.spare / LOG, **at_home(places)) as client:
+    with Line(address, hold=hold) as line:
+        with running(command(line.address), places.spare / LOG, **at_home(places)) as client:
             if not line.wait_held(HOLD_SECONDS):
                 raise Failed(f"a transfer through a line does not get to {THERE:.0%} in "
                              f"{HOLD_SECONDS} s; it had {line.counts()}")

@@ -3,7 +3,7 @@ from ..line import Line
 from ..rig import Sample, link_tree, run, timed, verify_tree
 from ..rsync import Rsync
 from ..targets import Faster, WireAtMost
-from . import Case, Row, is_ftx, rss_of, through
+from . import Case, Row, is_ftx, rss_of
 
 NAME = "tree"
 SIZE = 4096
@@ -40,37 +40,36 @@ def again(rig, peer, direction, files, count=False):
     with rig.places() as places:
         source, target = places.side(direction)
         link_tree(rig.tree(files, SIZE), source / NAME)
-        with peer.serve(places) as (process, port):
-            run(command(peer, direction, port, source, target), places)
+        with peer.serve(places) as (process, address):
+            run(command(peer, direction, address, source, target), places)
             if count:
-                with Line(port) as line:
-                    run(command(peer, direction, line.port, source, target), places)
+                with Line(address) as line:
+                    run(command(peer, direction, line.address, source, target), places)
                     sample, moved = None, sum(line.counts().values())
             else:
-                sample = Sample(timed(command(peer, direction, port, source, target), places))
+                sample = Sample(timed(command(peer, direction, address, source, target), places))
                 sample.rss, moved = rss_of(peer, process), None
         verify(peer, direction, source, target)
         return sample, moved
 
 
-def command(peer, direction, port, source, target):
+def command(peer, direction, address, source, target):
     if direction == "upload":
-        return peer.upload_tree(port, source / NAME)
-    return peer.download_tree(port, NAME, target)
+        return peer.upload_tree(address, source / NAME)
+    return peer.download_tree(address, NAME, target)
 
 
-def case(peer, direction, files, delay=None, group=""):
-    return Case(peer.name, lambda rig: move(rig, peer, direction, files, delay),
-                group=group, subject=is_ftx(peer))
+def case(peer, direction, files):
+    return Case(peer.name, lambda rig: move(rig, peer, direction, files), subject=is_ftx(peer))
 
 
-def move(rig, peer, direction, files, delay=None):
-    """A directory from one side to the other, through a line if there is a delay."""
-    with rig.places() as places:
+def move(rig, peer, direction, files, pipe=None):
+    """A directory from one side to the other, over a packet pipe if there is one."""
+    with rig.places(pipe) as places:
         source, target = places.side(direction)
         link_tree(rig.tree(files, SIZE), source / NAME)
-        with peer.serve(places) as (process, port), through(port, delay) as port:
-            sample = Sample(timed(command(peer, direction, port, source, target), places))
+        with peer.serve(places) as (process, address):
+            sample = Sample(timed(command(peer, direction, address, source, target), places))
             sample.rss = rss_of(peer, process)
         verify(peer, direction, source, target)
         return sample

@@ -7,7 +7,7 @@ from ..rig import Sample, timed, verify_file
 from ..rsync import Rsync
 from ..targets import Faster
 from ..vsftpd import Vsftpd
-from . import Case, Row, is_ftx, rss_of, through
+from . import Case, Row, is_ftx, rss_of
 
 NAME = "one.bin"
 
@@ -26,21 +26,20 @@ def rows(setup):
               [faster, Faster("nginx+aria2 -x4"), Faster("vsftpd+curl"), Faster("rsync daemon")])
 
 
-def case(peer, direction, size, delay=None, group=""):
-    return Case(peer.name, lambda rig: move(rig, peer, direction, size, delay),
-                group=group, subject=is_ftx(peer))
+def case(peer, direction, size):
+    return Case(peer.name, lambda rig: move(rig, peer, direction, size), subject=is_ftx(peer))
 
 
-def move(rig, peer, direction, size, delay=None):
-    """One file from one side to the other, through a line if there is a delay."""
-    with rig.places() as places:
+def move(rig, peer, direction, size, pipe=None):
+    """One file from one side to the other, over a packet pipe if there is one."""
+    with rig.places(pipe) as places:
         source, target = places.side(direction)
         os.link(rig.file(size), source / NAME)
-        with peer.serve(places) as (process, port), through(port, delay) as port:
+        with peer.serve(places) as (process, address):
             if direction == "upload":
-                command = peer.upload(port, source / NAME)
+                command = peer.upload(address, source / NAME)
             else:
-                command = peer.download(port, NAME, target)
+                command = peer.download(address, NAME, target)
             seconds = timed(command, places)
             sample = Sample(seconds, rss=rss_of(peer, process))
         verify_file(source / NAME, target / NAME)
