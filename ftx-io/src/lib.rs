@@ -39,7 +39,7 @@ pub use send_source::SendSource;
 pub use speed_gauge::MinSpeed;
 pub use stream::{BufferedStream, DetachedStream, IoLimits, StreamError};
 pub use tls::{ALPN_NATIVE, PemError, crypto_provider, read_certificates, read_private_key};
-pub use transport::{DetachedTransport, TlsHandshakeError, Transport};
+pub use transport::{DetachedTransport, TlsHandshakeError, Transport, prefer_bbr};
 
 /// The bytes of a file that move at a time: few enough to stay in the processor's cache between
 /// socket, hash and disk.

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs as _};
 
+use ftx_io::prefer_bbr;
 use ftx_server::process::passed_listener;
 use socket2::{Domain, Socket, Type};
 use tracing::info;
@@ -26,6 +27,10 @@ pub(crate) fn open(args: &ServerArgs) -> Result<TcpListener, String> {
         }
         None => bind(args)?,
     };
+    if let Ok(address) = listener.local_addr() {
+        // While there may still be the privilege to choose it.
+        prefer_bbr(&listener, address.ip());
+    }
     listener.set_nonblocking(true).map_err(|error| error.to_string())?;
     Ok(listener)
 }

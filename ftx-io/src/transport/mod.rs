@@ -19,6 +19,7 @@
 //! encodes bytes counts them as written once the system has accepted their encoding. So a writer
 //! repeats a write that failed with `WouldBlock` with bytes that begin as before, or writes no more.
 
+mod congestion;
 mod tcp;
 mod tls;
 
@@ -32,6 +33,7 @@ use tokio::io::{Interest, Ready};
 use tokio::net::TcpStream;
 use tokio::task::coop::consume_budget;
 
+pub use self::congestion::prefer_bbr;
 use self::tcp::{DetachedTcp, TcpTransport};
 pub use self::tls::TlsHandshakeError;
 use self::tls::{DetachedTls, TlsTransport};

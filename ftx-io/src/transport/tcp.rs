@@ -10,6 +10,8 @@ use socket2::SockRef;
 use tokio::io::{Interest, Ready};
 use tokio::net::TcpStream;
 
+use super::congestion::prefer_bbr;
+
 /// The duration of a busy poll before the thread sleeps.
 const BUSY_POLL_FOR: Duration = Duration::from_micros(60);
 
@@ -39,6 +41,9 @@ impl TcpTransport {
     pub(super) fn new(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         limit_unsent(&stream);
+        if let Ok(peer) = stream.peer_addr() {
+            prefer_bbr(&stream, peer.ip());
+        }
         Ok(Self { stream, busy_poll: false })
     }
 
