@@ -154,7 +154,20 @@ impl LoopFs {
     /// # Panics
     /// If it cannot be cut.
     pub fn cut(&mut self) {
-        run(Command::new("xfs_io").args(["-x", "-c", "shutdown"]).arg(&self.path)).unwrap();
+        self.shut_down("shutdown");
+    }
+
+    /// Cuts the power right after the log was written, as by the periodic write-back: all changes of
+    /// names and attributes outlive it, and bytes that were not synced do not.
+    ///
+    /// # Panics
+    /// If it cannot be cut.
+    pub fn cut_after_log(&mut self) {
+        self.shut_down("shutdown -f");
+    }
+
+    fn shut_down(&mut self, how: &str) {
+        run(Command::new("xfs_io").args(["-x", "-c", how]).arg(&self.path)).unwrap();
         self.is_cut = true;
     }
 

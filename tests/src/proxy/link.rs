@@ -59,7 +59,8 @@ pub(super) fn start(
             let from = from.try_clone().unwrap();
             let inflow = Inflow::new(from, direction, plan.delay, rounds.clone());
             let (gate, is_cut) = (&shared.gate, &link.is_cut);
-            let way = Way { to, direction, plan, gate, is_cut, hangs: &hangs, rounds };
+            let struck = &shared.struck;
+            let way = Way { to, direction, plan, gate, is_cut, hangs: &hangs, struck, rounds };
             let end = way.pump(inflow);
             match end {
                 End::Cut => link.cut(gate),
@@ -97,6 +98,7 @@ struct Way<'a> {
     gate: &'a Gate,
     is_cut: &'a AtomicBool,
     hangs: &'a AtomicBool,
+    struck: &'a AtomicUsize,
     rounds: Rounds,
 }
 
@@ -124,14 +126,18 @@ impl Way<'_> {
                     return if passes && ended.is_ok() { End::Sender } else { End::Cut };
                 }
             };
-            if let Some(place) = self.plan.flipped(self.direction, end - left, count) {
+            let flipped = self.plan.flipped(self.direction, end - left, count);
+            if let Some(place) = flipped {
                 buffer[place] ^= 0x40;
+                self.struck.fetch_add(1, SeqCst);
             }
             if !self.pass_on(&buffer[..count], round) {
+                self.struck.fetch_sub(usize::from(flipped.is_some()), SeqCst);
                 return End::Cut;
             }
             left -= count as u64;
         }
+        self.struck.fetch_add(1, SeqCst);
         if hang.is_some_and(|(way, _)| way == self.direction) { End::Hung } else { End::Cut }
     }
 

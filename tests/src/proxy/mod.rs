@@ -35,6 +35,8 @@ pub struct Proxy {
 struct Shared {
     upstream: Mutex<SocketAddr>,
     connections: AtomicUsize,
+    /// Connections that a plan has cut, or on which it has stopped everything or changed a byte.
+    struck: AtomicUsize,
     /// The most round trips of a connection.
     rounds: Arc<AtomicU64>,
     /// Every connection that stands, by its index, so that it can be cut from outside. Nothing stays
@@ -61,6 +63,7 @@ impl Proxy {
         let shared = Arc::new(Shared {
             upstream: Mutex::new(upstream),
             connections: AtomicUsize::new(0),
+            struck: AtomicUsize::new(0),
             rounds: Arc::default(),
             links: Mutex::default(),
             gate: Gate::new(),
@@ -88,6 +91,13 @@ impl Proxy {
     #[must_use]
     pub fn connections(&self) -> usize {
         self.shared.connections.load(SeqCst)
+    }
+
+    /// Faults of plans that have happened: connections that were cut or stopped, bytes that were changed.
+    /// A connection that ends before its plan's place has none.
+    #[must_use]
+    pub fn struck(&self) -> usize {
+        self.shared.struck.load(SeqCst)
     }
 
     /// The most round trips that any connection took: how often its client sent something after it had
@@ -148,5 +158,42 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>, plan: impl Fn(usize) -> 
         if let Ok(server) = TcpStream::connect(upstream) {
             link::start(index, client, server, plan(index), shared);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::{Ipv4Addr, TcpListener, TcpStream};
+    use std::thread;
+
+    use super::{Direction, Plan, Proxy};
+
+    const BYTES: usize = 1000;
+
+    /// The faults that struck a connection of 1000 bytes.
+    fn struck(plan: Plan) -> usize {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let proxy = Proxy::start(listener.local_addr().unwrap(), move |_| plan);
+        let server = thread::spawn(move || {
+            let (mut from, _) = listener.accept().unwrap();
+            // A cut ends it, too.
+            let _ = from.read_to_end(&mut Vec::new());
+        });
+        let mut client = TcpStream::connect(proxy.addr()).unwrap();
+        client.write_all(&[0; BYTES]).unwrap();
+        let _ = client.shutdown(std::net::Shutdown::Write);
+        server.join().unwrap();
+        proxy.struck()
+    }
+
+    #[test]
+    fn only_faults_that_happened_count() {
+        for (place, count) in [(BYTES as u64 - 1, 1), (BYTES as u64 + 1, 0)] {
+            assert_eq!(struck(Plan::default().cut_after(Direction::ToServer, place)), count);
+            assert_eq!(struck(Plan::default().flip_after(Direction::ToServer, place)), count);
+            assert_eq!(struck(Plan::default().cut_after(Direction::ToClient, place)), 0);
+        }
+        assert_eq!(struck(Plan::default()), 0);
     }
 }

@@ -5,4 +5,7 @@ mod ledger;
 mod schedule;
 
 pub use ledger::{Digest, Ledger, Owner, Verdict};
-pub use schedule::{DECK_STEPS, Dialect, Fault, Load, Moment, Step, Way, step};
+pub use schedule::{
+    BLOCK_BYTES, CHECKPOINT_BYTES, DECK_STEPS, Dialect, Fault, Load, Moment, Step, Way, WriteBack,
+    step,
+};

@@ -5,6 +5,12 @@ use crate::random::Random;
 
 const MIB: u64 = 1 << 20;
 
+/// Bytes of a block, which is sent as a whole.
+pub const BLOCK_BYTES: u64 = MIB;
+
+/// The bytes between two checkpoints of an upload in the original's protocol.
+pub const CHECKPOINT_BYTES: u64 = 4 * MIB;
+
 /// Thousandths of a whole.
 const WHOLE: u64 = 1000;
 
@@ -12,8 +18,9 @@ const WHOLE: u64 = 1000;
 const DAY_SECONDS: i64 = 24 * 60 * 60;
 
 /// The kinds of fault in a deck, with the number of each. Each deck is shuffled anew.
-const DECK: [(Kind, usize); 9] = [
+const DECK: [(Kind, usize); 10] = [
     (Kind::PowerCut, 9),
+    (Kind::Rot, 1),
     (Kind::KillServer, 5),
     (Kind::KillClient, 4),
     (Kind::Cut, 2),
@@ -45,6 +52,8 @@ enum Kind {
     KillServer,
     KillClient,
     PowerCut,
+    /// A power cut that leaves an unfinished upload on the disk, with a byte of it changed.
+    Rot,
     Cut,
     Stall,
     Flip,
@@ -60,11 +69,14 @@ pub enum Fault {
     KillServer,
     /// SIGKILL of the client.
     KillClient,
-    /// The power of the disk that both sides write to. If it `rots`, a byte of an unfinished upload has
-    /// changed afterwards.
+    /// The power of the disk that both sides write to.
     PowerCut {
-        /// Whether a byte changes.
+        /// What the disk has been given unasked.
+        write_back: WriteBack,
+        /// Whether a byte of an unfinished transfer has changed afterwards.
         rots: bool,
+        /// Whether each sync of the receiver takes its time, so that the power goes while it lasts.
+        slow: bool,
     },
     /// Connections are cut.
     Cut,
@@ -90,6 +102,19 @@ pub enum Fault {
         /// Whether the server is killed right after it, and started again with this clock.
         kills: bool,
     },
+}
+
+/// What the system has written back by itself before the power goes, beside all that was synced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum WriteBack {
+    /// Nothing.
+    Nothing,
+    /// Changes of names, sizes and attributes, and not the bytes of the files.
+    Names,
+    /// Some of the files.
+    Files,
+    /// All that was written at the moment.
+    Everything,
 }
 
 /// The moment at which the fault strikes.
@@ -188,6 +213,22 @@ impl Load {
     }
 }
 
+impl Step {
+    /// Whether the old version of each file has all blocks of the new one but the first.
+    #[must_use]
+    pub fn changes_first_block(&self) -> bool {
+        self.overwrites && !self.seed.is_multiple_of(2)
+    }
+
+    /// The bytes of files that are sent if nothing is in the way.
+    #[must_use]
+    pub fn sent_bytes(&self) -> u64 {
+        let takes_over = self.changes_first_block() && self.dialect == Dialect::Native;
+        let most = if takes_over { BLOCK_BYTES } else { u64::MAX };
+        self.load.files().iter().map(|(_, len)| most.min(*len)).sum()
+    }
+}
+
 /// Step `number` of a lane in the run with this seed.
 #[must_use]
 pub fn step(seed: u64, lane: u64, number: u64) -> Step {
@@ -197,7 +238,8 @@ pub fn step(seed: u64, lane: u64, number: u64) -> Step {
     let way = if random.below(3) == 0 { Way::Down } else { Way::Up };
     let dialect = if random.below(3) == 0 { Dialect::Legacy } else { Dialect::Native };
     // A call of the server that fails, and a clock that is wrong, are the server's.
-    let way = if matches!(kind, Kind::Failing | Kind::ClockJump) { Way::Up } else { way };
+    let is_of_server = matches!(kind, Kind::Failing | Kind::ClockJump | Kind::Rot);
+    let way = if is_of_server { Way::Up } else { way };
     let fault = fault(kind, &mut random);
     let moment = moment(kind, &mut random);
     let load = load(number, kind, dialect, &mut random);
@@ -211,8 +253,8 @@ pub fn step(seed: u64, lane: u64, number: u64) -> Step {
         tls: random.below(2) == 0 || (kind == Kind::Flip && dialect == Dialect::Legacy),
         streams: if dialect == Dialect::Native && random.below(2) == 0 { 4 } else { 1 },
         load,
-        overwrites: random.below(2) == 0,
-        retries: random.below(3) == 0,
+        overwrites: random.below(2) == 0 && kind != Kind::Rot,
+        retries: random.below(3) == 0 && kind != Kind::Rot,
         seed: random.below(1 << 40),
     }
 }
@@ -240,7 +282,18 @@ fn fault(kind: Kind, random: &mut Random) -> Fault {
     match kind {
         Kind::KillServer => Fault::KillServer,
         Kind::KillClient => Fault::KillClient,
-        Kind::PowerCut => Fault::PowerCut { rots: pick.is_multiple_of(2) },
+        Kind::PowerCut => Fault::PowerCut {
+            // With those after a call that failed, half of all lose everything that was not synced.
+            write_back: match random.below(5) {
+                0 | 1 => WriteBack::Nothing,
+                2 => WriteBack::Names,
+                3 => WriteBack::Files,
+                _ => WriteBack::Everything,
+            },
+            rots: pick.is_multiple_of(2),
+            slow: random.below(3) == 0,
+        },
+        Kind::Rot => Fault::PowerCut { write_back: WriteBack::Everything, rots: true, slow: false },
         Kind::Cut => Fault::Cut,
         Kind::Stall => Fault::Stall,
         Kind::Flip => Fault::Flip,
@@ -264,6 +317,7 @@ fn moment(kind: Kind, random: &mut Random) -> Moment {
         (Kind::PowerCut, 0 | 1) | (Kind::KillServer, 0) => Moment::Done,
         (Kind::PowerCut | Kind::KillServer | Kind::KillClient, 2) => Moment::Acknowledged(part),
         (Kind::ClockJump, _) => Moment::Settled(part),
+        (Kind::Rot, _) => Moment::Settled(WHOLE / 2 + part / 3),
         (_, 3) => Moment::Racing(part),
         _ => Moment::Settled(part),
     }
@@ -272,8 +326,13 @@ fn moment(kind: Kind, random: &mut Random) -> Moment {
 fn load(number: u64, kind: Kind, dialect: Dialect, random: &mut Random) -> Load {
     let pick = random.below(3);
     // A clock that jumps must not cost an unfinished upload, so there is one.
-    let pick = if kind == Kind::ClockJump { 0 } else { pick };
+    let pick = if matches!(kind, Kind::ClockJump | Kind::Rot) { 0 } else { pick };
     match (pick, dialect) {
+        // Half of it is enough for a checkpoint.
+        (0, _) if kind == Kind::Rot => {
+            let len = 2 * CHECKPOINT_BYTES + MIB + random.below(MIB);
+            Load::Large(vec![(format!("s{number}-large"), len)])
+        }
         (0, _) => Load::Large(vec![(format!("s{number}-large"), large(random))]),
         // It has no directories in uploads.
         (1, _) | (_, Dialect::Legacy) => {
@@ -308,7 +367,9 @@ mod tests {
     use std::collections::BTreeSet;
     use std::mem::discriminant;
 
-    use super::{DECK, DECK_STEPS, Dialect, Fault, Load, Moment, Step, step};
+    use super::{
+        BLOCK_BYTES, DECK, DECK_STEPS, Dialect, Fault, Kind, Load, Moment, Step, WriteBack, step,
+    };
 
     fn steps(seed: u64, lane: u64) -> Vec<Step> {
         (0..3 * DECK_STEPS).map(|number| step(seed, lane, number)).collect()
@@ -329,7 +390,11 @@ mod tests {
             let steps = steps(seed, 0);
             for deck in steps.chunks(usize::try_from(DECK_STEPS).unwrap()) {
                 let kinds: Vec<_> = deck.iter().map(|step| discriminant(&step.fault)).collect();
-                let mut counts: Vec<_> = DECK.iter().map(|&(_, count)| count).collect();
+                // Both are power cuts.
+                let of = |kind| DECK.iter().filter(|it| it.0 == kind).map(|it| it.1).sum::<usize>();
+                let others = DECK.iter().filter(|it| !matches!(it.0, Kind::PowerCut | Kind::Rot));
+                let mut counts: Vec<_> = others.map(|it| it.1).collect();
+                counts.push(of(Kind::PowerCut) + of(Kind::Rot));
                 let mut found: Vec<_> = kinds
                     .iter()
                     .map(|kind| kinds.iter().filter(|other| *other == kind).count())
@@ -358,8 +423,46 @@ mod tests {
         }
         assert!(has(&|it| it.streams == 4) && has(&|it| it.streams == 1));
         assert!(has(&|it| matches!(it.load, Load::Tree(_))));
-        assert!(has(&|it| it.fault == Fault::PowerCut { rots: true }));
+        for write_back in
+            [WriteBack::Nothing, WriteBack::Names, WriteBack::Files, WriteBack::Everything]
+        {
+            for (rots, slow) in [(true, true), (true, false), (false, true), (false, false)] {
+                assert!(has(&|it| it.fault == Fault::PowerCut { write_back, rots, slow }));
+            }
+        }
         assert!(has(&|it| it.moment == Moment::Done) && has(&|it| it.retries));
+    }
+
+    #[test]
+    fn half_of_the_power_cuts_come_before_any_write_back() {
+        let steps = (0..40).flat_map(|seed| steps(seed, 0));
+        let write_backs = steps.filter_map(|step| match step.fault {
+            Fault::PowerCut { write_back, .. } => Some(write_back),
+            // The power is cut after it.
+            Fault::Failing { .. } => Some(WriteBack::Nothing),
+            _ => None,
+        });
+        let (nothing, some): (Vec<_>, Vec<_>) =
+            write_backs.partition(|write_back| *write_back == WriteBack::Nothing);
+        let all = nothing.len() + some.len();
+        assert!(
+            (all * 4 / 10..all * 6 / 10).contains(&nothing.len()),
+            "{} of {all}",
+            nothing.len()
+        );
+    }
+
+    #[test]
+    fn of_files_that_keep_their_other_blocks_only_the_first_is_sent() {
+        let all_steps = (0..8).flat_map(|seed| steps(seed, 0));
+        for step in all_steps.filter(Step::changes_first_block) {
+            let all = step.load.bytes();
+            match (&step.load, step.dialect) {
+                (Load::Large(_), Dialect::Native) => assert_eq!(step.sent_bytes(), BLOCK_BYTES),
+                (_, Dialect::Legacy) => assert_eq!(step.sent_bytes(), all),
+                _ => assert!(step.sent_bytes() <= all),
+            }
+        }
     }
 
     #[test]

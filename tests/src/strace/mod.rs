@@ -51,8 +51,8 @@ impl Strace {
         (!works.is_ok_and(|status| status.success())).then(|| "strace may not trace".into())
     }
 
-    /// Has calls fail, by an expression such as `fsync:error=EIO:when=2`. The system counts the calls of
-    /// each thread for itself.
+    /// Has calls fail or wait, by an expression such as `fsync:error=EIO:when=2`. The system counts the
+    /// calls of each thread for itself.
     #[must_use]
     pub fn inject(mut self, expression: &str) -> Self {
         self.injected.push(expression.into());

@@ -45,6 +45,7 @@ impl<'a> Lane<'a> {
                 current = Some(step.clone());
                 run::run(&mut world, &step);
                 self.figures.count(|figures| &figures.steps);
+                self.figures.tell_now_and_then(self.begin.elapsed());
             }
             world.end();
         }));

@@ -24,9 +24,13 @@ impl Machine {
         let kib = value(&memory, "MemTotal").and_then(|it| it.split(' ').next()?.parse().ok());
         let gib = kib.unwrap_or(0_u64).div_ceil(1 << 20);
         let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+        // Without the words of its builder.
+        let kernel = release.trim().split('-').next().unwrap_or_default();
+        let system = fs::read_to_string("/etc/os-release").unwrap_or_default();
         let build = if cfg!(debug_assertions) { "debug" } else { "release" };
+        let system = format!("{} {}", assigned(&system, "NAME"), assigned(&system, "VERSION_ID"));
         let described =
-            format!("{model}, {cores} cores, {gib} GiB, Linux {}, {build} build", release.trim());
+            format!("{model}, {cores} cores, {gib} GiB, {system}, Linux {kernel}, {build} build");
         let date = Command::new("date").args(["-u", "+%Y-%m-%d"]).output();
         let date = date.map(|date| String::from_utf8_lossy(&date.stdout).trim().to_owned());
         Self {
@@ -35,6 +39,12 @@ impl Machine {
             date: date.unwrap_or_default(),
         }
     }
+}
+
+/// The value of a variable in the form of a shell's, without quotes.
+fn assigned<'a>(text: &'a str, name: &str) -> &'a str {
+    let values = text.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+    values.map(|value| value.trim_matches('"')).next().unwrap_or_default()
 }
 
 /// The value of the first line with this name.

@@ -6,7 +6,7 @@ use std::time::Duration;
 pub(crate) const USAGE: &str = "usage: scripts/soak [--release] [--minutes N] [--seed S] [--kills N] \
     [--power-cuts N] [--step LANE:NUMBER]";
 
-/// The kills, and the power cuts, of a run that is given no goal.
+/// The kills, and the power cuts, of a run that is given neither a goal nor a time.
 const KILLS: u64 = 50;
 const POWER_CUTS: u64 = 50;
 
@@ -32,11 +32,12 @@ impl Options {
             is_wanted: true,
             time: Duration::ZERO,
             seed: 0,
-            kills: KILLS,
-            power_cuts: POWER_CUTS,
+            kills: 0,
+            power_cuts: 0,
             step: None,
         };
         let (mut seed, mut names) = (None, Vec::new());
+        let (mut kills, mut power_cuts, mut minutes) = (None, None, None);
         while let Some(arg) = args.next() {
             let mut number = || {
                 let value = args.next().ok_or_else(|| format!("{arg} without a number"))?;
@@ -44,10 +45,10 @@ impl Options {
             };
             match arg.as_str() {
                 "--list" => options.is_list = true,
-                "--minutes" => options.time = Duration::from_secs(60 * number()?),
+                "--minutes" => minutes = Some(number()?),
                 "--seed" => seed = Some(number()?),
-                "--kills" => options.kills = number()?,
-                "--power-cuts" => options.power_cuts = number()?,
+                "--kills" => kills = Some(number()?),
+                "--power-cuts" => power_cuts = Some(number()?),
                 "--step" => options.step = Some(step(args.next())?),
                 "--skip" => options.is_wanted &= !args.next().is_some_and(|it| is_meant(&it)),
                 "--test-threads" | "--format" | "--color" | "--logfile" => drop(args.next()),
@@ -55,6 +56,12 @@ impl Options {
                 _ => names.push(arg),
             }
         }
+        if (kills, power_cuts, minutes) == (None, None, None) {
+            (kills, power_cuts) = (Some(KILLS), Some(POWER_CUTS));
+        }
+        options.kills = kills.unwrap_or(0);
+        options.power_cuts = power_cuts.unwrap_or(0);
+        options.time = Duration::from_secs(60 * minutes.unwrap_or(0));
         options.is_wanted &= names.is_empty() || names.iter().any(|name| is_meant(name));
         options.seed = seed.unwrap_or_else(ftx_tests::seed);
         Ok(options)

@@ -4,7 +4,7 @@ use std::fs;
 use std::net::SocketAddr;
 
 use ftx_tests::content::{content, write_file};
-use ftx_tests::soak::{Digest, Load, Owner, Step, Way};
+use ftx_tests::soak::{BLOCK_BYTES, Digest, Load, Owner, Step, Way};
 use ftx_tests::{Client, DEADLINE, Direction, Outcome, Process, Proxy};
 
 use super::world::World;
@@ -34,11 +34,8 @@ impl Files {
             write_file(&path, content(seed, *len));
             if version == Version::Old {
                 let mut bytes = fs::read(&path).unwrap();
-                let end = if step.seed.is_multiple_of(2) {
-                    bytes.len()
-                } else {
-                    bytes.len().min(1 << 20)
-                };
+                let most = if step.changes_first_block() { BLOCK_BYTES } else { u64::MAX };
+                let end = bytes.len().min(usize::try_from(most).unwrap());
                 bytes[..end].iter_mut().for_each(|byte| *byte ^= 0xff);
                 fs::write(&path, bytes).unwrap();
             }

@@ -1,7 +1,7 @@
 //! Every file of both sides against the ledger.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ftx_tests::soak::{Owner, Verdict};
 
@@ -52,16 +52,33 @@ fn count(world: &World<'_>, owner: Owner, verdict: Verdict) {
     }
 }
 
-/// Removes the partial downloads that a power cut has left without a valid journal: a client cannot know
-/// that they are its own, and has used other names.
-pub(crate) fn sweep(world: &mut World<'_>) {
+/// Removes the partial downloads of at most so many bytes that a power cut or a kill has left without a
+/// valid journal: a client cannot know that they are its own, and has used other names.
+pub(crate) fn sweep(world: &mut World<'_>, most_bytes: u64) {
     let (down, mut found) = (world.down(), Vec::new());
     list(&down, &down, &mut found);
-    for name in found.iter().filter(|name| is_partial(name)) {
+    let is_orphan = |name: &&String| {
+        is_partial(name) && fs::metadata(down.join(name)).is_ok_and(|it| it.len() <= most_bytes)
+    };
+    for name in found.iter().filter(is_orphan) {
         fs::remove_file(down.join(name)).unwrap();
         world.ledger.abandon(Owner::Client, name);
         world.figures.count(|figures| &figures.orphans);
     }
+}
+
+/// The paths of all files below a directory; those that go meanwhile may be left out.
+pub(crate) fn files_below(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    let mut found = Vec::new();
+    for path in entries.map(|entry| entry.path()) {
+        match path.is_dir() {
+            true => found.extend(files_below(&path)),
+            false => found.push(path),
+        }
+    }
+    found.sort();
+    found
 }
 
 fn is_partial(name: &str) -> bool {

@@ -18,8 +18,8 @@ const KEPT_STEPS: usize = 6;
 #[derive(Debug)]
 pub(crate) enum Start<'a> {
     Plain,
-    /// Calls of it fail.
-    Failing(&'a Strace),
+    /// Calls of it fail or take their time.
+    Under(&'a Strace),
     /// Its clock is given by a file.
     Clock,
 }
@@ -108,7 +108,7 @@ impl<'a> World<'a> {
             .args(["--stall-timeout", "2s", "--log", "error"]);
         match how {
             Start::Plain => server,
-            Start::Failing(strace) => server.under(strace),
+            Start::Under(strace) => server.under(strace),
             Start::Clock => super::faults::clock::faked(server, &self.clock()),
         }
     }

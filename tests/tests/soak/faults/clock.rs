@@ -50,18 +50,20 @@ pub(super) fn strike(
     set(&world.clock(), 0);
     world.start(&Start::Clock);
     let mut attempt = world.attempt_until_moment(step, files);
-    set(&world.clock(), seconds);
-    world.figures.count(|figures| &figures.clock_jumps);
     let is_open = attempt.client.ended().is_none();
+    set(&world.clock(), seconds);
+    if is_open {
+        world.figures.count(|figures| &figures.clock_jumps);
+    }
     let kept = attempt.kept(step).filter(|_| kills && is_open && !step.retries);
     if kills {
         world.start(&Start::Clock);
-        world.figures.count(|figures| &figures.server_kills);
+        world.figures.count_server_kill(is_open);
         attempt.proxy.set_upstream(world.server().addr());
     }
     attempt.release(step);
     world.note(step.way, files, attempt.client);
     world.count_bytes(&attempt.proxy);
     // The retry is served by a clock that is wrong; the next start sets it right.
-    Struck { kept }
+    Struck { kept, has_struck: is_open }
 }

@@ -12,12 +12,16 @@ pub(super) fn strike(world: &mut World<'_>, step: &Step, files: &Files) -> Struc
     let step = &Step { retries: false, ..step.clone() };
     let attempt = world.attempt_until_moment(step, files);
     world.disk.fill();
-    world.figures.count(|figures| &figures.full_disks);
     let kept = attempt.kept(step);
     attempt.release(step);
-    world.note(step.way, files, attempt.client);
+    let outcome = world.note(step.way, files, attempt.client);
     world.count_bytes(&attempt.proxy);
     world.disk.free();
     verify::all(world, Rest::PartialDownloads);
-    Struck { kept }
+    // Nothing else is in its way; where all had its room before, nothing fails.
+    let has_struck = outcome.code != Some(0);
+    if has_struck {
+        world.figures.count(|figures| &figures.full_disks);
+    }
+    Struck { kept, has_struck }
 }

@@ -6,13 +6,20 @@ use crate::run::Struck;
 use crate::transfer::Files;
 use crate::world::World;
 
+/// The number of the signal.
+const SIGKILL: i32 = 9;
+
 pub(super) fn strike(world: &mut World<'_>, step: &Step, files: &Files) -> Struck {
     let mut attempt = world.attempt_until_moment(step, files);
     let kept = attempt.kept(step);
     attempt.client.kill();
-    world.figures.count(|figures| &figures.client_kills);
     attempt.release(step);
-    world.note(step.way, files, attempt.client);
+    let outcome = world.note(step.way, files, attempt.client);
+    // One that had ended by itself was not killed.
+    let has_struck = outcome.signal == Some(SIGKILL);
+    if has_struck {
+        world.figures.count_client_kill();
+    }
     world.count_bytes(&attempt.proxy);
-    Struck { kept }
+    Struck { kept, has_struck }
 }

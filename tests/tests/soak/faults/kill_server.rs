@@ -13,12 +13,12 @@ pub(super) fn strike(world: &mut World<'_>, step: &Step, files: &Files) -> Struc
     let is_open = attempt.client.ended().is_none();
     let kept = attempt.kept(step).filter(|_| is_open && !step.retries);
     world.kill_server();
-    world.figures.count(|figures| &figures.server_kills);
+    world.figures.count_server_kill(is_open);
     attempt.release(step);
     verify::all(world, Rest::PartialDownloads);
     world.start(&Start::Plain);
     attempt.proxy.set_upstream(world.server().addr());
     world.note(step.way, files, attempt.client);
     world.count_bytes(&attempt.proxy);
-    Struck { kept }
+    Struck { kept, has_struck: true }
 }

@@ -10,6 +10,7 @@ mod power_cut;
 
 use ftx_tests::soak::{Fault, Step};
 
+use self::power_cut::PowerCut;
 use super::run::Struck;
 use super::transfer::Files;
 use super::world::World;
@@ -19,7 +20,9 @@ pub(crate) fn strike(world: &mut World<'_>, step: &Step, files: &Files) -> Struc
     match step.fault {
         Fault::KillServer => kill_server::strike(world, step, files),
         Fault::KillClient => kill_client::strike(world, step, files),
-        Fault::PowerCut { rots } => power_cut::strike(world, step, files, rots),
+        Fault::PowerCut { write_back, rots, slow } => {
+            power_cut::strike(world, step, files, PowerCut { write_back, rots, slow })
+        }
         Fault::Cut => network::cut(world, step, files),
         Fault::Stall => network::stall(world, step, files),
         Fault::Flip => network::flip(world, step, files),
