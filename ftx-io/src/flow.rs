@@ -1,5 +1,7 @@
 //! The limits on the speed of a connection.
 
+use std::num::NonZeroU64;
+
 use crate::rate_limit::Pacer;
 use crate::speed_gauge::SpeedGauge;
 use crate::{MinSpeed, RateLimit};
@@ -26,6 +28,15 @@ pub struct RateLimits {
     pub incoming: Vec<RateLimit>,
     /// Those on the bytes of files that go out.
     pub outgoing: Vec<RateLimit>,
+}
+
+impl RateLimits {
+    /// One new limit of this many bytes a second in each direction; clones share them.
+    #[must_use]
+    pub fn new(bytes_per_second: NonZeroU64) -> Self {
+        let limit = || vec![RateLimit::new(bytes_per_second)];
+        Self { incoming: limit(), outgoing: limit() }
+    }
 }
 
 impl Flows {

@@ -34,7 +34,7 @@ pub use legacy::read_ahead::ReadAhead;
 pub use legacy::staging_writer::StagingWriter;
 pub use legacy::write_task::{StagingGuard, StagingHandle};
 pub use native::frames::{DetachedFrames, FrameReader, FrameWriter, Frames, Incoming, ReadError};
-pub use rate_limit::RateLimit;
+pub use rate_limit::{Pacer, RateLimit};
 pub use send_source::SendSource;
 pub use speed_gauge::MinSpeed;
 pub use stream::{BufferedStream, DetachedStream, IoLimits, StreamError};

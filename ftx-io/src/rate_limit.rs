@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU64;
 use std::pin::Pin;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_speed_limit::Limiter;
@@ -27,7 +27,7 @@ pub struct RateLimit {
 
 /// Holds one direction of a connection to its limits.
 #[derive(Debug, Default)]
-pub(crate) struct Pacer {
+pub struct Pacer {
     limits: Vec<RateLimit>,
     /// When the bytes that have moved are within the limits; `None` if they are now.
     due: Mutex<Option<Instant>>,
@@ -72,24 +72,39 @@ impl RateLimit {
 }
 
 impl Pacer {
-    /// A pacer that observes all of these limits.
+    /// A pacer that observes all of these limits. It begins with a wait if others have used them up, so
+    /// that new connections get no bytes beyond the limits.
     pub(crate) fn new(limits: Vec<RateLimit>) -> Self {
-        Self { limits, due: Mutex::default() }
+        let pacer = Self { limits, due: Mutex::default() };
+        pacer.wait_for(0);
+        pacer
     }
 
     /// The bytes to move next, of `len`.
-    pub(crate) fn piece(&self, len: usize) -> usize {
+    #[must_use]
+    pub fn piece(&self, len: usize) -> usize {
         self.limits.iter().map(RateLimit::piece_bytes).fold(len, usize::min)
+    }
+
+    /// The time until more bytes may move.
+    #[must_use]
+    pub fn wait(&self) -> Duration {
+        let due = *self.due();
+        due.map_or(Duration::ZERO, |due| due.saturating_duration_since(Instant::now()))
     }
 
     /// Counts bytes that have moved, or will move now.
     pub(crate) fn count(&self, bytes: usize) {
-        if bytes == 0 {
-            return;
+        if bytes > 0 {
+            self.wait_for(bytes);
         }
+    }
+
+    /// Takes bytes from the limits, and sets the time from which on more may move.
+    fn wait_for(&self, bytes: usize) {
         let pauses = self.limits.iter().map(|limit| limit.limiter.consume_duration(bytes));
         if let Some(pause) = pauses.max().filter(|pause| !pause.is_zero()) {
-            *self.due.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + pause);
+            *self.due() = Some(Instant::now() + pause);
         }
     }
 
@@ -98,15 +113,20 @@ impl Pacer {
     /// # Errors
     /// [`StreamError::Stopped`]; the wait for the limits goes on at the next call.
     pub(crate) async fn ready(&self, stop: &CancellationToken) -> Result<(), StreamError> {
-        let due = *self.due.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = *self.due();
         let Some(due) = due else { return Ok(()) };
         tokio::select! {
             biased;
             () = stop.cancelled() => return Err(StreamError::Stopped),
             () = sleep_until(due) => {}
         }
-        self.due.lock().unwrap_or_else(PoisonError::into_inner).take_if(|last| *last <= due);
+        self.due().take_if(|last| *last <= due);
         Ok(())
+    }
+
+    /// Each step leaves the time in order, so a panic elsewhere does no harm.
+    fn due(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.due.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -147,6 +167,30 @@ mod tests {
         let (one, other) = tokio::join!(move_until(&one, end), move_until(&other, end));
         assert!(is_about(one + other, 20_000_000), "{one} {other}");
         assert!(is_about(one, 10_000_000), "{one} {other}");
+    }
+
+    /// A client that connects for each file gets no more than one that stays.
+    #[tokio::test(start_paused = true)]
+    async fn new_connections_get_no_bytes_beyond_a_limit() {
+        let (limit, stop, start) = (RateLimit::new(RATE), CancellationToken::new(), Instant::now());
+        for _ in 0..200 {
+            let pacer = Pacer::new(vec![limit.clone()]);
+            pacer.ready(&stop).await.unwrap();
+            pacer.count(pacer.piece(1 << 20));
+        }
+        // Two hundred pieces of a tenth of a second, the last of which nothing waits for.
+        assert!(start.elapsed() >= Duration::from_secs(19), "{:?}", start.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_wait_is_known() {
+        let pacer = Pacer::new(vec![RateLimit::new(RATE)]);
+        assert_eq!(pacer.wait(), Duration::ZERO);
+        pacer.count(10_000_000);
+        let wait = pacer.wait();
+        assert!((9..=11).contains(&wait.as_secs()), "{wait:?}");
+        pacer.ready(&CancellationToken::new()).await.unwrap();
+        assert_eq!(pacer.wait(), Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]

@@ -10,7 +10,7 @@ use tokio::io::Interest;
 use tokio_util::sync::CancellationToken;
 
 use crate::flow::Flows;
-use crate::{DetachedTransport, MinSpeed, RateLimits, TlsHandshakeError, Transport};
+use crate::{DetachedTransport, MinSpeed, Pacer, RateLimits, TlsHandshakeError, Transport};
 
 /// The buffer for messages of a few hundred bytes; an idle connection keeps no more than this.
 const MESSAGE_BUFFER_BYTES: usize = 4 * 1024;
@@ -78,6 +78,18 @@ impl BufferedStream {
     /// Limits the bytes of files from now on.
     pub fn set_rate_limits(&mut self, limits: RateLimits) {
         self.flows.set_rate_limits(limits);
+    }
+
+    /// The limits on the bytes of files that come in.
+    #[must_use]
+    pub fn incoming_pacer(&self) -> &Pacer {
+        &self.flows.incoming.pacer
+    }
+
+    /// The limits on the bytes of files that go out.
+    #[must_use]
+    pub fn outgoing_pacer(&self) -> &Pacer {
+        &self.flows.outgoing.pacer
     }
 
     /// Makes reads busy poll for a moment before they sleep, if the transport can. For a thread

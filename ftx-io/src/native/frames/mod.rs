@@ -15,7 +15,9 @@ pub use self::reader::{FrameReader, Incoming, ReadError};
 pub use self::writer::FrameWriter;
 use self::writer::Outbox;
 use crate::flow::Flows;
-use crate::{BufferedStream, DetachedTransport, IoLimits, RateLimits, StreamError, Transport};
+use crate::{
+    BufferedStream, DetachedTransport, IoLimits, Pacer, RateLimits, StreamError, Transport,
+};
 
 /// The greatest read, which takes a batch of small files in one system call, and the largest buffer
 /// kept for later sends.
@@ -44,6 +46,18 @@ impl Frames {
     /// Limits the bytes of files from now on.
     pub fn set_rate_limits(&mut self, limits: RateLimits) {
         self.flows.set_rate_limits(limits);
+    }
+
+    /// The limits on the bytes of files that come in.
+    #[must_use]
+    pub fn incoming_pacer(&self) -> &Pacer {
+        &self.flows.incoming.pacer
+    }
+
+    /// The limits on the bytes of files that go out.
+    #[must_use]
+    pub fn outgoing_pacer(&self) -> &Pacer {
+        &self.flows.outgoing.pacer
     }
 
     /// Splits into both directions, for concurrent use.
