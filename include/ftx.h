@@ -1814,6 +1814,11 @@ void ftx_config_free(struct ftx_config *config);
 #define FTX_MAX_STREAMS 64
 
 /**
+ * Minimum of `FTX_OPTION_LIMIT_RATE`, besides 0 for no limit.
+ */
+#define FTX_MIN_LIMIT_RATE 8192
+
+/**
  * Milliseconds to wait for a connection, an answer or the next bytes: 1 to 31536000000, 30000 by
  * default.
  */
@@ -1848,6 +1853,12 @@ void ftx_config_free(struct ftx_config *config);
  * choose.
  */
 #define FTX_OPTION_STREAMS 5
+
+/**
+ * Maximum bytes of files in a second, in each direction, of all connections of the client
+ * together: 8192 (`FTX_MIN_LIMIT_RATE`) or more; 0, the default, for no limit.
+ */
+#define FTX_OPTION_LIMIT_RATE 21
 
 /**
  * `FTX_DIALECT_AUTO` (the default), `FTX_DIALECT_NATIVE` or `FTX_DIALECT_LEGACY`.

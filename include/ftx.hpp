@@ -327,6 +327,11 @@ public:
     }
 
     config &streams(std::uint32_t count) { return set(FTX_OPTION_STREAMS, count); }
+
+    /** Limits the bytes of files in a second, in each direction, of all connections together; 0 for no
+     * limit. */
+    config &limit_rate(std::uint64_t bytes) { return set(FTX_OPTION_LIMIT_RATE, bytes); }
+
     config &dialect(std::uint32_t which) { return set(FTX_OPTION_DIALECT, which); }
     config &durability(std::uint32_t which) { return set(FTX_OPTION_DURABILITY, which); }
     config &overwrite(std::uint32_t which) { return set(FTX_OPTION_OVERWRITE, which); }

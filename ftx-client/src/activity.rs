@@ -12,7 +12,8 @@ pub(crate) struct Activity(Arc<Mutex<ActivityRecord>>);
 
 #[derive(Debug)]
 struct ActivityRecord {
-    /// The last sign of life; before the first one, the beginning of the call.
+    /// The last sign of life; before the first one, the beginning of the call. In the future while this
+    /// side waits for its own limit on the rate.
     last: Instant,
     /// Bytes of files have moved.
     has_moved: bool,
@@ -35,7 +36,7 @@ impl Activity {
     /// transfer needs.
     pub(crate) fn touch(&self) {
         let mut record = self.record();
-        record.last = Instant::now();
+        record.note();
         record.deadline = None;
     }
 
@@ -49,9 +50,24 @@ impl Activity {
     /// it answers.
     pub(crate) fn sent(&self) {
         let mut record = self.record();
-        record.last = Instant::now();
+        record.note();
         record.has_moved = true;
         record.has_moved_again = true;
+    }
+
+    /// Leaves a wait of this side for its own limit on the rate out of the account: it says nothing about
+    /// the server.
+    pub(crate) fn defer(&self, wait: Duration) {
+        if wait.is_zero() {
+            return;
+        }
+        let mut record = self.record();
+        record.note();
+        let Some(end) = Instant::now().checked_add(wait) else { return };
+        // Only once, however often and by how many connections the same time is announced.
+        let added = end.saturating_duration_since(record.last);
+        record.last += added;
+        record.deadline = record.deadline.and_then(|deadline| deadline.checked_add(added));
     }
 
     /// Lets waits without a sign of life end `limit` after the last one.
@@ -68,7 +84,7 @@ impl Activity {
 
     /// The time since the last sign of life.
     pub(crate) fn idle(&self) -> Duration {
-        self.record().last.elapsed()
+        Instant::now().saturating_duration_since(self.record().last)
     }
 
     pub(crate) fn has_moved(&self) -> bool {
@@ -90,5 +106,48 @@ impl Activity {
     fn record(&self) -> MutexGuard<'_, ActivityRecord> {
         // Each step leaves the record consistent, so a panic elsewhere does not matter.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ActivityRecord {
+    fn note(&mut self) {
+        self.last = self.last.max(Instant::now());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_for_the_own_limit_is_no_silence() {
+        let activity = Activity::new();
+        activity.expect_within(5 * SECOND);
+        for _ in 0..3 {
+            activity.defer(20 * SECOND);
+            advance(15 * SECOND).await;
+            activity.defer(5 * SECOND);
+            advance(5 * SECOND).await;
+            activity.sent();
+            assert_eq!(activity.idle(), Duration::ZERO);
+            assert_eq!(activity.limit(30 * SECOND), 5 * SECOND);
+        }
+        advance(3 * SECOND).await;
+        assert_eq!(activity.idle(), 3 * SECOND);
+        assert_eq!(activity.limit(30 * SECOND), 2 * SECOND);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_meanwhile_does_not_shorten_it() {
+        let activity = Activity::new();
+        activity.defer(20 * SECOND);
+        advance(SECOND).await;
+        activity.touch();
+        advance(22 * SECOND).await;
+        assert_eq!(activity.idle(), 3 * SECOND);
     }
 }

@@ -36,6 +36,11 @@ impl BlockingClient {
         self.client.set_observer(observer);
     }
 
+    /// Replaces the settings; see [`Client::set_config`](crate::Client::set_config).
+    pub fn set_config(&mut self, config: ClientConfig) {
+        self.client.set_config(config);
+    }
+
     /// A handle that stops this client's transfers from any thread.
     #[must_use]
     pub fn cancel(&self) -> Cancel {

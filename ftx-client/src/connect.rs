@@ -6,19 +6,30 @@
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ftx_io::{BufferedStream, Transport, deadline_after};
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
+use crate::shared_rate::SharedRate;
 use crate::tls::{ClientTls, Secured};
 use crate::{Cancel, ClientConfig, ServerAddr, TransferError};
 
 /// The wait for an address before the next one is tried as well; RFC 8305 recommends it.
 const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);
+
+/// The time in which a limited client reads what the system's receive buffer holds.
+///
+/// A full buffer takes nothing more until much of it has been read, which takes long at a low rate: the
+/// server then sees a client that stands still.
+const BUFFERED_SECONDS: u64 = 2;
+
+/// The size from which on the system chooses that of the receive buffer.
+const MAX_BOUNDED_BUFFER_BYTES: u64 = 128 * 1024;
 
 /// The address that was tried last, and its failure.
 #[derive(Debug, thiserror::Error)]
@@ -28,16 +39,18 @@ struct FailedAddress {
     source: io::Error,
 }
 
-/// A server, and the TLS that a client uses with it. Clones share the TLS.
+/// A server, and what a client's connections to it have in common: TLS, and the limit on the rate. Clones
+/// share both.
 #[derive(Clone, Debug)]
 pub(crate) struct Endpoint {
     address: ServerAddr,
     tls: Arc<ClientTls>,
+    rate: SharedRate,
 }
 
 impl Endpoint {
     pub(crate) fn new(address: ServerAddr) -> Self {
-        Self { address, tls: Arc::default() }
+        Self { address, tls: Arc::default(), rate: SharedRate::default() }
     }
 
     /// Connects to the first of the host's addresses that answers, and starts TLS as the settings say,
@@ -51,7 +64,7 @@ impl Endpoint {
         let deadline = Instant::from_std(deadline_after(limit));
         let connected = async {
             match timeout_at(deadline, self.secured(config, deadline)).await {
-                Ok(connected) => connected.map(BufferedStream::new),
+                Ok(connected) => connected.map(|transport| self.stream(transport, config)),
                 Err(_) => Err(TransferError::silent_for(limit)),
             }
         };
@@ -62,27 +75,35 @@ impl Endpoint {
         }
     }
 
+    fn stream(&self, transport: Transport, config: &ClientConfig) -> BufferedStream {
+        let mut stream = BufferedStream::new(transport);
+        stream.set_rate_limits(self.rate.limits(config.limit_rate));
+        stream
+    }
+
     async fn secured(
         &self,
         config: &ClientConfig,
         deadline: Instant,
     ) -> Result<Transport, TransferError> {
-        let Self { address, tls } = self;
-        let (transport, peer) = plain(address, deadline).await?;
+        let Self { address, tls, .. } = self;
+        let buffer = receive_buffer_bytes(config.limit_rate);
+        let (transport, peer) = plain(address, buffer, deadline).await?;
         match tls.secure(transport, address, peer.ip(), config).await? {
             Secured::Ready(transport) => Ok(transport),
             // The server has taken the first message of TLS for one of its own.
-            Secured::NoTls => Ok(plain(address, deadline).await?.0),
+            Secured::NoTls => Ok(plain(address, buffer, deadline).await?.0),
         }
     }
 }
 
 async fn plain(
     address: &ServerAddr,
+    buffer: Option<u32>,
     deadline: Instant,
 ) -> Result<(Transport, SocketAddr), TransferError> {
     let connected = async {
-        let stream = to(address, deadline).await?;
+        let stream = to(address, buffer, deadline).await?;
         let peer = stream.peer_addr()?;
         Ok((Transport::tcp(stream)?, peer))
     };
@@ -102,18 +123,32 @@ fn unreachable(address: &ServerAddr, source: io::Error) -> TransferError {
 ///
 /// # Errors
 /// The host is unknown, or the failure of the address that was tried last.
-async fn to(address: &ServerAddr, deadline: Instant) -> io::Result<TcpStream> {
+async fn to(address: &ServerAddr, buffer: Option<u32>, deadline: Instant) -> io::Result<TcpStream> {
     let found = timeout_at(deadline, lookup_host((address.host(), address.port()))).await;
     let found = found.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?;
     // The resolver's errors have no kind of their own.
     let candidates = found.map_err(|error| io::Error::new(io::ErrorKind::NotFound, error))?;
-    let connected = race(candidates, deadline, TcpStream::connect).await;
+    let connected = race(candidates, deadline, move |candidate| tcp(candidate, buffer)).await;
     connected.map_err(|failed| match failed {
         None => io::ErrorKind::AddrNotAvailable.into(),
         // The address would only repeat the one that was given.
         Some(failed) if address.host().parse::<IpAddr>().is_ok() => failed.source,
         Some(failed) => io::Error::new(failed.source.kind(), failed),
     })
+}
+
+/// The size of the system's receive buffer for a client of this rate; `None` lets the system choose it.
+fn receive_buffer_bytes(rate: Option<NonZeroU64>) -> Option<u32> {
+    let bytes = rate?.get().saturating_mul(BUFFERED_SECONDS);
+    u32::try_from(bytes).ok().filter(|_| bytes < MAX_BOUNDED_BUFFER_BYTES)
+}
+
+async fn tcp(candidate: SocketAddr, buffer: Option<u32>) -> io::Result<TcpStream> {
+    let Some(bytes) = buffer else { return TcpStream::connect(candidate).await };
+    let socket = if candidate.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // Before the server hears how much it may send. Without it, only a very low rate fares worse.
+    let _ = socket.set_recv_buffer_size(bytes);
+    socket.connect(candidate).await
 }
 
 /// Tries the candidates in order, the next one as soon as those before it have failed or had their
@@ -162,7 +197,10 @@ mod tests {
     use std::future::pending;
     use std::io::ErrorKind;
 
+    use tokio::net::TcpListener;
+
     use super::*;
+    use crate::options::MIN_LIMIT_RATE;
 
     const LIMIT: Duration = Duration::from_secs(30);
 
@@ -240,17 +278,47 @@ mod tests {
         assert_eq!(race_of(&[]).await.0, Err(None));
     }
 
+    #[test]
+    fn a_low_rate_has_a_small_buffer() {
+        let bytes = |rate| receive_buffer_bytes(NonZeroU64::new(rate));
+        assert_eq!(bytes(MIN_LIMIT_RATE), Some(16 * 1024));
+        assert_eq!([0, 1 << 16, 1 << 30, u64::MAX].map(bytes), [None; 4]);
+    }
+
+    /// The bytes that a peer may send before any is read, as far as they have arrived.
+    async fn unread_bytes(buffer: Option<u32>, until: impl Fn(usize) -> bool) -> usize {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = tcp(listener.local_addr().unwrap(), buffer).await.unwrap();
+        let (peer, _) = listener.accept().await.unwrap();
+        peer.writable().await.unwrap();
+        while peer.try_write(&[0; 1 << 16]).is_ok() {}
+        let mut bytes = vec![0; 1 << 20];
+        loop {
+            let len = stream.peek(&mut bytes).await.unwrap();
+            if until(len) {
+                return len;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_small_buffer_takes_few_bytes() {
+        let small = unread_bytes(receive_buffer_bytes(NonZeroU64::new(MIN_LIMIT_RATE)), |_| true);
+        assert!(small.await <= 32 * 1024);
+        unread_bytes(None, |len| len > 32 * 1024).await;
+    }
+
     #[tokio::test]
     async fn a_refusing_host_is_named_with_its_address() {
         // No program listens there, and the system never assigns it as a free port.
         let port = 1;
-        let error = to(&ServerAddr::new("localhost", port).unwrap(), Instant::now() + LIMIT)
+        let error = to(&ServerAddr::new("localhost", port).unwrap(), None, Instant::now() + LIMIT)
             .await
             .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
         let told = ftx_io::ErrorChain(&error).to_string();
         assert!(told.contains(&format!(":{port} last: ")), "{told}");
-        let error = to(&ServerAddr::new("127.0.0.1", port).unwrap(), Instant::now() + LIMIT)
+        let error = to(&ServerAddr::new("127.0.0.1", port).unwrap(), None, Instant::now() + LIMIT)
             .await
             .unwrap_err();
         assert!(!error.to_string().contains("last"), "{error}");

@@ -19,6 +19,7 @@ mod local_path;
 mod native;
 pub mod options;
 mod retry;
+mod shared_rate;
 mod target_paths;
 mod tls;
 

@@ -25,6 +25,7 @@ FileClient::Private::Client FileClient::Private::make(Dialect spoken, int attemp
     ftx_config_set_u64(config.get(), FTX_OPTION_RETRIES, uint64_t(attempts));
     ftx_config_set_u64(config.get(), FTX_OPTION_TIMEOUT_MS, uint64_t(timeout));
     ftx_config_set_u64(config.get(), FTX_OPTION_STREAMS, uint64_t(streams));
+    ftx_config_set_u64(config.get(), FTX_OPTION_LIMIT_RATE, uint64_t(limitRate));
     ftx_config_set_u64(config.get(), FTX_OPTION_DURABILITY, durability);
     status = setTlsOptions(config.get());
     if (status != FTX_OK)
@@ -188,6 +189,17 @@ int FileClient::streams() const
 void FileClient::setStreams(int streams)
 {
     d->streams = qBound(0, streams, FTX_MAX_STREAMS);
+    d->changed();
+}
+
+qint64 FileClient::limitRate() const
+{
+    return d->limitRate;
+}
+
+void FileClient::setLimitRate(qint64 bytes)
+{
+    d->limitRate = bytes <= 0 ? 0 : qMax(bytes, qint64(FTX_MIN_LIMIT_RATE));
     d->changed();
 }
 

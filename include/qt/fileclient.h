@@ -107,6 +107,7 @@ class FileClient : public QObject {
     Q_PROPERTY(int retries READ retries WRITE setRetries)
     Q_PROPERTY(int timeout READ timeout WRITE setTimeout)
     Q_PROPERTY(int streams READ streams WRITE setStreams)
+    Q_PROPERTY(qint64 limitRate READ limitRate WRITE setLimitRate)
     Q_PROPERTY(Tls tls READ tls WRITE setTls)
     Q_PROPERTY(QString fingerprint READ fingerprint WRITE setFingerprint)
     Q_PROPERTY(QString token READ token WRITE setToken)
@@ -185,6 +186,11 @@ public:
     /** Sets the number of connections that share the work in the native dialect, from the next call on:
      * 1 to 64; 0, the default, lets the client choose. */
     void setStreams(int streams);
+
+    qint64 limitRate() const;
+    /** Sets the maximum bytes of files in a second, in each direction, of all connections together, from
+     * the next call on: 8192 (FTX_MIN_LIMIT_RATE) or more; 0, the default, for no limit. */
+    void setLimitRate(qint64 bytes);
 
     Tls tls() const;
     /** Sets the encryption, from the next call on; Auto by default. */

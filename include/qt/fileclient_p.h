@@ -75,6 +75,7 @@ public:
     int retries = 5;
     int timeout = 30000;
     int streams = 0;
+    qint64 limitRate = 0;
     Tls tls = Tls::Auto;
     QString fingerprint;
     QString token;

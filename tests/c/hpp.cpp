@@ -57,6 +57,9 @@ void settings()
     CHECK(config.value(FTX_OPTION_STALL_TIMEOUT_MS) == 7000);
     config.retries(3).streams(2).dialect(FTX_DIALECT_NATIVE);
     CHECK(config.value(FTX_OPTION_TIMEOUT_MS) == 5000);
+    config.limit_rate(FTX_MIN_LIMIT_RATE);
+    CHECK(config.value(FTX_OPTION_LIMIT_RATE) == FTX_MIN_LIMIT_RATE);
+    CHECK(status_of([&] { config.limit_rate(1); }) == FTX_INVALID_ARGUMENT);
     CHECK(status_of([&] { config.set(4711, 1); }) == FTX_UNKNOWN_OPTION);
     std::error_code code;
     config.set(4711, 1, code);

@@ -174,6 +174,7 @@ static void options(ftx_config *config)
 {
     static const uint8_t digest[FTX_DIGEST_BYTES];
     uint64_t value = 0;
+    ftx_error error;
     CHECK_STATUS(ftx_config_set_u64(config, 0, 1), FTX_UNKNOWN_OPTION);
     CHECK_STATUS(ftx_config_set_u64(config, 4711, 1), FTX_UNKNOWN_OPTION);
     CHECK_STATUS(ftx_config_get_u64(config, 4711, &value), FTX_UNKNOWN_OPTION);
@@ -190,6 +191,13 @@ static void options(ftx_config *config)
                  FTX_INVALID_ARGUMENT);
     CHECK_STATUS(ftx_config_set_u64(config, FTX_OPTION_RETRIES, UINT64_MAX), FTX_INVALID_ARGUMENT);
     CHECK_STATUS(ftx_config_set_u64(config, FTX_OPTION_STREAMS, 65), FTX_INVALID_ARGUMENT);
+    CHECK_STATUS(ftx_config_set_u64(config, FTX_OPTION_LIMIT_RATE, FTX_MIN_LIMIT_RATE - 1),
+                 FTX_INVALID_ARGUMENT);
+    error.struct_size = sizeof error;
+    CHECK_STATUS(ftx_last_error(&error), FTX_OK);
+    CHECK(strstr(error.message, "FTX_OPTION_LIMIT_RATE") && strstr(error.message, "8192"));
+    CHECK_STATUS(ftx_config_set_u64(config, FTX_OPTION_LIMIT_RATE, FTX_MIN_LIMIT_RATE), FTX_OK);
+    CHECK_STATUS(ftx_config_set_u64(config, FTX_OPTION_LIMIT_RATE, 0), FTX_OK);
     CHECK_STATUS(ftx_config_set_u64(config, FTX_OPTION_DIALECT, 3), FTX_INVALID_ARGUMENT);
     CHECK_STATUS(ftx_config_set_u64(config, FTX_OPTION_DURABILITY, 2), FTX_INVALID_ARGUMENT);
     CHECK_STATUS(ftx_config_set_u64(config, FTX_OPTION_OVERWRITE, 2), FTX_INVALID_ARGUMENT);

@@ -135,8 +135,16 @@ impl Client {
     }
 
     /// Replaces the settings, for the following transfers. The idle connection keeps those with which it
-    /// was opened, and the cache stays.
+    /// was opened, and the cache stays. Another limit on the rate closes that connection, so that the limit
+    /// holds from the next transfer on.
     pub fn set_config(&mut self, config: ClientConfig) {
+        if config.limit_rate != self.config.limit_rate {
+            match &mut self.server {
+                ServerDialect::Native(idle) => idle.channel = None,
+                ServerDialect::Legacy { connection } => *connection = None,
+                ServerDialect::Unknown => {}
+            }
+        }
         self.config = config;
     }
 

@@ -94,6 +94,7 @@ impl LegacyConnection {
         limit: usize,
         soft: bool,
     ) -> Result<(), TransferError> {
+        self.activity.defer(self.stream.incoming_pacer().wait());
         let limits =
             IoLimits { limit: self.activity.limit(self.timeout), stop: self.cancel.token(soft) };
         self.stream.read_body(chunk, limit, limits).await?;
@@ -104,7 +105,22 @@ impl LegacyConnection {
     /// Writes file bytes. Messages that arrive meanwhile are left to [`receive`](Self::receive), since
     /// the server's reply counts once it has all bytes. If the write fails, a refusal that has arrived
     /// is the error.
-    pub(crate) async fn write_body(&mut self, bytes: &[u8]) -> Result<(), TransferError> {
+    pub(crate) async fn write_body(&mut self, mut bytes: &[u8]) -> Result<(), TransferError> {
+        loop {
+            let piece = self.stream.outgoing_pacer().piece(bytes.len());
+            let (piece, rest) = bytes.split_at_checked(piece).unwrap_or((bytes, &[]));
+            self.write_piece(piece).await?;
+            bytes = rest;
+            if bytes.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Writes bytes that the limits on the rate let pass together. A wait for these limits is no silence of
+    /// the server.
+    async fn write_piece(&mut self, bytes: &[u8]) -> Result<(), TransferError> {
+        self.activity.defer(self.stream.outgoing_pacer().wait());
         let limit = self.activity.limit(self.timeout);
         let limits = IoLimits { limit, stop: self.cancel.token(true) };
         match self.stream.write_body(bytes, limits).await {
@@ -125,5 +141,51 @@ impl LegacyConnection {
             }
             _ => None,
         }
+    }
+}
+
+/// A clock that stands still while bytes move: only waits take time.
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU64;
+
+    use ftx_io::{RateLimits, Transport};
+    use tokio::io::AsyncReadExt as _;
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::options::MIN_LIMIT_RATE;
+
+    const TIMEOUT: Duration = Duration::from_secs(1);
+
+    #[tokio::test]
+    async fn bytes_go_out_at_the_rate_and_its_waits_are_no_silence() {
+        const BYTES: usize = 80 * 1024;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (mut peer, _) = listener.accept().await.unwrap();
+        let reading = tokio::spawn(async move {
+            let mut body = Vec::new();
+            peer.read_to_end(&mut body).await.unwrap();
+            body.len()
+        });
+        let mut stream = BufferedStream::new(Transport::tcp(stream).unwrap());
+        stream.set_rate_limits(RateLimits::new(NonZeroU64::new(MIN_LIMIT_RATE).unwrap()));
+        let (cancel, activity) = (Cancel::new(), Activity::new());
+        let mut connection = LegacyConnection::new(stream, TIMEOUT, &cancel, &activity);
+        // The socket is known to be writable.
+        connection.write_body(&[1]).await.unwrap();
+        tokio::time::pause();
+        activity.touch();
+        activity.expect_within(TIMEOUT);
+        let start = Instant::now();
+        connection.write_body(&[1; BYTES - 1]).await.unwrap();
+        let took = start.elapsed().as_millis();
+        assert!((9000..=11_000).contains(&took), "{took} ms");
+        assert!(activity.limit(TIMEOUT) >= TIMEOUT / 2, "{:?}", activity.limit(TIMEOUT));
+        assert!(activity.idle() < TIMEOUT / 2, "{:?}", activity.idle());
+        drop(connection);
+        assert_eq!(reading.await.unwrap(), BYTES);
     }
 }

@@ -43,13 +43,13 @@ pub(crate) enum Handshake {
 /// A connection after its handshake.
 #[derive(Debug)]
 pub(crate) struct Channel {
-    frames: Frames,
+    pub(super) frames: Frames,
     /// Frames that arrived while something was sent.
-    backlog: Backlog,
-    timeout: Duration,
-    cancel: Cancel,
+    pub(super) backlog: Backlog,
+    pub(super) timeout: Duration,
+    pub(super) cancel: Cancel,
     /// The signs of life of the call that uses it.
-    activity: Activity,
+    pub(super) activity: Activity,
     /// It has served a request before, and the server may have closed it meanwhile.
     pub(crate) used: bool,
     /// Stale replies may still arrive, so the connection cannot be reused.
@@ -168,12 +168,6 @@ impl Channel {
         self.frames.queue(bytes);
     }
 
-    /// Queues bytes of a file for the next flush.
-    pub(super) fn queue_data(&mut self, data: &[u8]) {
-        self.frames.queue(data);
-        self.activity.sent();
-    }
-
     /// Bytes that wait for a flush.
     pub(super) fn queued(&self) -> usize {
         self.frames.queued()
@@ -188,35 +182,6 @@ impl Channel {
     /// breaks the protocol.
     pub(super) fn expect(&mut self, expected_replies: ExpectedReplies) {
         self.backlog.expect(expected_replies);
-    }
-
-    /// Sends the queued bytes and then `data`. Replies that arrive meanwhile are kept, because a server
-    /// that cannot send its replies stops reading.
-    pub(super) async fn send(&mut self, data: &[u8]) -> Result<(), TransferError> {
-        let limit = self.activity.limit(self.timeout);
-        let limits = IoLimits { limit, stop: self.cancel.token(true) };
-        let (mut reader, mut writer) = self.frames.split();
-        let send = writer.send(data, limits);
-        tokio::pin!(send);
-        loop {
-            tokio::select! {
-                biased;
-                sent = &mut send => {
-                    sent?;
-                    if !data.is_empty() {
-                        self.activity.sent();
-                    }
-                    return Ok(());
-                }
-                incoming = reader.next(limits), if !self.backlog.holds_data() => match incoming {
-                    Ok(Some(incoming)) => self.backlog.push(incoming)?,
-                    Ok(None) => return Err(TransferError::closed()),
-                    // The time limit of the send counts.
-                    Err(ftx_io::ReadError::Stream(ftx_io::StreamError::Timeout(_))) => {}
-                    Err(error) => return Err(error.into()),
-                },
-            }
-        }
     }
 
     /// The next frame.
@@ -259,6 +224,7 @@ impl Channel {
     }
 
     async fn next_or_ping(&mut self, is_owed: bool) -> Result<Incoming, TransferError> {
+        self.activity.defer(self.frames.outgoing_pacer().wait());
         let mut silence = Silence::new(self.activity.limit(self.timeout), is_owed);
         loop {
             let next = self.next_flushing(silence.limit()).await;
@@ -270,23 +236,6 @@ impl Channel {
                 _ => return next,
             }
         }
-    }
-
-    /// The next frame. Sends the queued bytes meanwhile, because a server that is sending reads no
-    /// requests.
-    async fn next_flushing(&mut self, limit: Duration) -> Result<Incoming, TransferError> {
-        let limits = IoLimits { limit, stop: self.cancel.token(true) };
-        let (mut reader, mut writer) = self.frames.split();
-        let next = tokio::select! {
-            biased;
-            flushed = writer.flush(limits) => {
-                flushed?;
-                reader.next(limits).await?
-            }
-            next = reader.next(limits) => next?,
-        };
-        self.activity.touch();
-        next.ok_or(TransferError::closed())
     }
 
     /// Sends as many of the queued bytes as fit into the socket.
@@ -326,6 +275,7 @@ impl Channel {
     ) -> Result<(), TransferError> {
         let end = chunk.len() + len;
         while chunk.len() < end {
+            self.activity.defer(self.frames.incoming_pacer().wait());
             let limit = self.activity.limit(self.timeout);
             let limits = IoLimits { limit, stop: self.cancel.token(true) };
             self.frames.reader().read_data(chunk, end - chunk.len(), limits).await?;

@@ -8,7 +8,7 @@
 //! | `workload` | the work of one attempt: uploads or downloads |
 //! | `upload`, `download` | the work on one connection |
 //! | `hello` | the first messages of a connection |
-//! | `channel`, `backlog` | one connection, and the replies that arrive while it sends |
+//! | `channel`, `sending`, `backlog` | one connection, its outgoing bytes, and the replies that arrive meanwhile |
 //! | `decode` | the messages of a server, made safe to show |
 //! | `query` | requests without file data |
 
@@ -21,6 +21,7 @@ mod extra_stream;
 mod hello;
 mod query;
 mod queue;
+mod sending;
 mod transfer;
 mod upload;
 mod workload;

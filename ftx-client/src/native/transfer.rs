@@ -1,5 +1,6 @@
 //! The retry loop: runs attempts until every file of a call is done or has failed.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use ftx_core::native::StreamId;
@@ -19,6 +20,7 @@ use super::upload::{UploadJob, UploadWorkload};
 use super::workload::Workload;
 use crate::activity::Activity;
 use crate::connect::Endpoint;
+use crate::options::MIN_LIMIT_RATE;
 use crate::retry::Retries;
 use crate::{Cancel, ClientConfig, Event, LocalPath, TransferError, Watch};
 
@@ -216,6 +218,7 @@ impl NativeClient<'_> {
             None if channel.limits.is_far() => FAR_STREAM_COUNT,
             None => NEAR_STREAM_COUNT,
         };
+        let max_streams = max_streams.min(streams_within(self.config.limit_rate));
         let abort = AbortOnDrop::new(workload.attempt());
         let session = channel.limits.session;
         let extra = self.spawn_extra(workload, session, useful_streams.min(max_streams));
@@ -272,7 +275,26 @@ async fn size_of(executor: &Executor, path: &LocalPath) -> u64 {
     executor.run(size).await.unwrap_or(0)
 }
 
+/// Connections among which a limit on the rate can be shared: a slower one might look stalled.
+fn streams_within(rate: Option<NonZeroU64>) -> usize {
+    let Some(rate) = rate else { return usize::MAX };
+    usize::try_from(rate.get() / MIN_LIMIT_RATE).unwrap_or(usize::MAX).max(1)
+}
+
 /// Connections that a file of `size` bytes justifies.
 fn streams_for(size: u64) -> usize {
     usize::try_from(size / (BLOCKS_PER_STREAM * BLOCK_BYTES)).unwrap_or(usize::MAX).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_connection_has_at_least_the_least_rate() {
+        let most = |rate| streams_within(NonZeroU64::new(rate));
+        assert_eq!(most(0), usize::MAX);
+        let rates = [MIN_LIMIT_RATE, 2 * MIN_LIMIT_RATE - 1, 2 * MIN_LIMIT_RATE, 1 << 20];
+        assert_eq!(rates.map(most), [1, 1, 2, 128]);
+    }
 }

@@ -4,10 +4,11 @@
 //! and the documentation of the option in `include/ftx.h`. A new option needs a row, the place where it
 //! acts, its line in `docs/cli.md`, and the generated header.
 
+mod rate;
 mod row;
 mod value;
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -26,6 +27,9 @@ pub use self::value::{DialectChoice, OptionChoice, TlsChoice};
 
 /// The longest wait, a year: longer ones would overflow clocks.
 const MAX_WAIT_MS: u64 = 365 * 24 * 60 * 60 * 1000;
+
+/// The least limit on the rate of a client: a slower one would run into the time limits of servers.
+pub const MIN_LIMIT_RATE: u64 = 8 * 1024;
 
 /// The most connections of a client; more make no transfer faster.
 pub const MAX_STREAM_COUNT: u64 = 64;
@@ -176,6 +180,25 @@ options! {
                 "Number of parallel connections in the native dialect, 1 to {max}, or `auto`",
             )
             .takes("a number from 1 to {max}, or auto"),
+        );
+
+    /// The most bytes of files in a second, in each direction, of all connections together; at least
+    /// [`MIN_LIMIT_RATE`]. `None` sets no limit.
+    limit_rate: Option<NonZeroU64> = None,
+        [AbiOption::number(
+            21,
+            "LIMIT_RATE",
+            0..=u64::MAX,
+            "Maximum bytes of files in a second, in each direction, of all connections of the client \
+             together: 8192 (`FTX_MIN_LIMIT_RATE`) or more; {default}, the default, for no limit.",
+        )],
+        Some(
+            CliFlag::new(
+                "limit-rate",
+                "SIZE",
+                "Most bytes of files in a second, in each direction, over all connections, or `none`",
+            )
+            .takes("a size for each second such as 10 MB or 512 KiB, at least 8 KiB, or none"),
         );
 
     /// The dialect to speak.

@@ -7,7 +7,7 @@ use ftx_core::AccessTokenError;
 use super::*;
 
 /// The numbers that programs in C have been built with: for a client, and for a job.
-const ABI_NUMBERS: [(&str, u32, Option<u32>); 20] = [
+const ABI_NUMBERS: [(&str, u32, Option<u32>); 21] = [
     ("TIMEOUT_MS", 1, None),
     ("RETRIES", 2, Some(3)),
     ("MIN_BACKOFF_MS", 3, None),
@@ -28,6 +28,7 @@ const ABI_NUMBERS: [(&str, u32, Option<u32>); 20] = [
     ("CLIENT_CERT", 18, None),
     ("CLIENT_KEY", 19, None),
     ("TOKEN", 20, None),
+    ("LIMIT_RATE", 21, None),
 ];
 
 /// The same for the values of options.
@@ -122,11 +123,44 @@ fn texts_outside_the_range_are_refused_with_a_hint() {
 }
 
 #[test]
+fn a_rate_is_a_size_or_none_and_has_a_least_value() {
+    let limit_rate = named("LIMIT_RATE");
+    let rate =
+        |text| changed(limit_rate, text).map(|config| config.limit_rate.map(NonZeroU64::get));
+    for (text, bytes) in [
+        ("8KiB", Some(MIN_LIMIT_RATE)),
+        ("8192", Some(8192)),
+        ("10 MB", Some(10_000_000)),
+        ("1.5MiB", Some(3 << 19)),
+        ("none", None),
+        ("0", None),
+    ] {
+        assert_eq!(rate(text), Ok(bytes), "{text}");
+    }
+    for text in ["8191", "1B", "8 KB", "-1", "", "fast"] {
+        let hint = rate(text).unwrap_err();
+        assert!(hint.contains("at least 8 KiB, or none"), "{text}: {hint}");
+    }
+    // The texts cannot be made of the constant.
+    assert_eq!(MIN_LIMIT_RATE, 8 * 1024);
+    let about = limit_rate.about(&limit_rate.abi[0]);
+    assert!(about.contains(" 8192 (`FTX_MIN_LIMIT_RATE`) or more"), "{about}");
+}
+
+#[test]
 fn numbers_outside_the_range_and_of_another_form_are_refused() {
     let mut config = ClientConfig::default();
     let before = format!("{config:?}");
-    let wrong =
-        [(1, 0), (1, MAX_WAIT_MS + 1), (2, u64::from(u32::MAX) + 1), (5, 65), (6, 3), (8, 2)];
+    let wrong = [
+        (1, 0),
+        (1, MAX_WAIT_MS + 1),
+        (2, u64::from(u32::MAX) + 1),
+        (5, 65),
+        (6, 3),
+        (8, 2),
+        (21, 1),
+        (21, MIN_LIMIT_RATE - 1),
+    ];
     for (number, value) in wrong {
         assert_eq!(set_number(&mut config, number, value), Err(OptionError::Value), "{number}");
     }

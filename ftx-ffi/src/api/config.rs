@@ -50,11 +50,16 @@ pub(super) fn failure(option: u32, error: OptionError, other: &str) -> Failure {
             Failure::reason(Reason::InvalidArgument, "the path contains a NUL")
         }
         OptionError::Token(error) => Failure::reason(Reason::InvalidArgument, error.to_string()),
-        OptionError::Value => {
-            let message = "the option does not take that value; see its constant in ftx.h";
-            Failure::reason(Reason::InvalidArgument, message)
-        }
+        OptionError::Value => wrong_value(option),
     }
+}
+
+fn wrong_value(option: u32) -> Failure {
+    let Some((row, abi)) = options::abi_options().find(|(_, abi)| abi.number == option) else {
+        return unknown(option);
+    };
+    let message = format!("FTX_OPTION_{} does not take that value: {}", abi.name, row.about(abi));
+    Failure::reason(Reason::InvalidArgument, message)
 }
 
 pub(super) fn unknown(option: u32) -> Failure {

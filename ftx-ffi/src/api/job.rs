@@ -3,8 +3,8 @@
 
 use std::ffi::{c_char, c_void};
 
-use ftx_client::ClientConfig;
 use ftx_client::options::{self, OptionError};
+use ftx_client::{ClientConfig, Reason};
 
 use super::client::FtxClient;
 use super::codes::{
@@ -166,11 +166,11 @@ pub unsafe extern "C" fn ftx_job_set_u64(job: *mut FtxJob, option: u32, value: u
         let job = unsafe { &pointer::handle(job)?.job };
         match option {
             FTX_JOB_OPTION_KEEP_GOING => {
-                let on = switch(option, value)?;
+                let on = switch(value)?;
                 job.set(|settings| settings.keep_going = on)
             }
             FTX_JOB_OPTION_RECURSIVE => {
-                let on = switch(option, value)?;
+                let on = switch(value)?;
                 job.set(|settings| settings.recursive = on)
             }
             _ => set(job, option, OptionInput::Number(value), "ftx_job_set_bytes"),
@@ -178,11 +178,11 @@ pub unsafe extern "C" fn ftx_job_set_u64(job: *mut FtxJob, option: u32, value: u
     })
 }
 
-fn switch(option: u32, value: u64) -> Result<bool, Failure> {
+fn switch(value: u64) -> Result<bool, Failure> {
     match value {
         0 => Ok(false),
         1 => Ok(true),
-        _ => Err(config::failure(option, OptionError::Value, "")),
+        _ => Err(Failure::reason(Reason::InvalidArgument, "the option takes 0 and 1 only")),
     }
 }
 
@@ -192,7 +192,7 @@ fn set(job: &JobRef, option: u32, input: OptionInput, other: &str) -> Result<(),
     let change = Override { number, input };
     change
         .apply(&mut ClientConfig::default())
-        .map_err(|error| config::failure(option, error, other))?;
+        .map_err(|error| config::failure(number, error, other))?;
     job.set(|settings| settings.overrides.push(change))
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::{Display, Write as _};
 use std::path::Path;
 
-use ftx_client::options::{MAX_STREAM_COUNT, OPTIONS, abi_options};
+use ftx_client::options::{MAX_STREAM_COUNT, MIN_LIMIT_RATE, OPTIONS, abi_options};
 
 use crate::sections::in_sections;
 
@@ -50,6 +50,8 @@ fn constants_of_options() -> String {
         define(&mut text, choice.constant, choice.number, choice.about);
     }
     define(&mut text, "MAX_STREAMS", MAX_STREAM_COUNT, "Maximum of `FTX_OPTION_STREAMS`.");
+    let about = "Minimum of `FTX_OPTION_LIMIT_RATE`, besides 0 for no limit.";
+    define(&mut text, "MIN_LIMIT_RATE", MIN_LIMIT_RATE, about);
     for (option, abi) in abi_options() {
         define(&mut text, &format!("OPTION_{}", abi.name), abi.number, &option.about(abi));
     }

@@ -123,6 +123,7 @@ const SECTIONS: &[Section] = &[
             "ftx_config_new",
             "ftx_config_free",
             "FTX_MAX_STREAMS",
+            "FTX_MIN_LIMIT_RATE",
             "FTX_OPTION_*",
             "FTX_DIALECT_*",
             "FTX_TLS_*",

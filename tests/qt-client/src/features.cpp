@@ -46,7 +46,12 @@ static bool set_properties(FileClient &client)
     client.setStreams(1000);
     client.setRetries(-1);
     client.setTimeout(0);
-    const bool bounded = client.streams() == 64 && client.retries() == 0 && client.timeout() == 1;
+    client.setLimitRate(1);
+    const bool bounded = client.streams() == 64 && client.retries() == 0 &&
+                         client.timeout() == 1 && client.limitRate() == 8192;
+    const bool limits = client.setProperty("limitRate", 100000) && client.limitRate() == 100000;
+    client.setLimitRate(-1);
+    const bool unlimited = client.limitRate() == 0;
     client.setTimeout(20000);
     client.setStreams(1);
     const bool native = client.setProperty("dialect", int(FileClient::Dialect::Native)) &&
@@ -56,7 +61,7 @@ static bool set_properties(FileClient &client)
     const bool hastens = client.setProperty("durable", false) && !client.isDurable();
     client.setKeepGoing(false);
     client.setDurable(true);
-    return bounded && native && keeps && hastens;
+    return bounded && limits && unlimited && native && keeps && hastens;
 }
 
 /** Uploads a file with the settings that variables give. Prints the status and the reason. */

@@ -23,6 +23,7 @@
 //! | `asks` | questions, removing, overwriting |
 //! | `events`, `errors` | events and error texts |
 //! | `far` | a long line |
+//! | `rates` | the client's limit on the rate |
 //! | `foreign_servers` | servers of another protocol |
 #![allow(
     clippy::unwrap_used,
@@ -51,6 +52,7 @@ mod partial;
 mod permissions;
 mod planted;
 mod poisoned;
+mod rates;
 mod runs;
 mod set_back;
 mod setting;

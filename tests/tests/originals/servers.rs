@@ -1,6 +1,7 @@
 //! `ftx-client` against the servers that are out there: Qt 5 and Qt 6, ours and the original.
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use ftx_tests::content::{assert_content, content, sparse_file, write_file};
 use ftx_tests::{Client, DEADLINE, Direction, Peer, Plan, Proxy, wait_until, with_every_peer};
@@ -11,6 +12,7 @@ const MIB: u64 = 1 << 20;
 
 with_every_peer!(
     files_go_up_and_come_down,
+    a_client_at_the_least_rate_is_served,
     an_identical_file_is_not_sent_again,
     an_upload_is_never_resumed_into_zeros,
     an_upload_replaces_a_differing_file,
@@ -37,6 +39,26 @@ fn files_go_up_and_come_down(peer: &Peer) {
     for (name, seed) in names.into_iter().zip(1..) {
         assert_content(&local.path().join(name), content(seed, 2 * MIB + seed));
     }
+}
+
+/// Without a retry, though a file takes longer than every time limit of the client.
+fn a_client_at_the_least_rate_is_served(peer: &Peer) {
+    const LEN: u64 = 24 << 10;
+    let (root, local) = (tempdir().unwrap(), tempdir().unwrap());
+    let server = peer.serve(root.path());
+    write_file(&local.path().join("a.bin"), content(1, LEN));
+    let limits = ["--limit-rate", "8KiB", "--timeout", "1s", "--stall-timeout", "1s"];
+    let limited = |client: Client| {
+        let start = Instant::now();
+        let client = client.arg("a.bin").args(limits).args(["--retries", "0"]);
+        client.current_dir(local.path()).run().assert_done();
+        assert!(start.elapsed() >= Duration::from_millis(2700), "{:?}", start.elapsed());
+    };
+    limited(Client::upload(server.addr()));
+    assert_content(&root.path().join("a.bin"), content(1, LEN));
+    fs::remove_file(local.path().join("a.bin")).unwrap();
+    limited(Client::download(server.addr()));
+    assert_content(&local.path().join("a.bin"), content(1, LEN));
 }
 
 fn an_identical_file_is_not_sent_again(peer: &Peer) {

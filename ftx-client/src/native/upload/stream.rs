@@ -7,7 +7,7 @@ use ftx_core::native::StreamId;
 use ftx_core::native::blocks::{BLOCK_BYTES, Digest};
 use ftx_core::native::upload::{NextUpload, SentFile, StreamLimits, UploadRequests};
 use ftx_core::native::wire::{FileHead, Request};
-use ftx_io::{CHUNK_BYTES, Executor};
+use ftx_io::Executor;
 
 use super::manifest_saver::SaveThrottle;
 use super::source::UploadSource;
@@ -15,9 +15,6 @@ use super::{OpenUpload, UploadJob, UploadWorkload, lock, source_token};
 use crate::TransferError;
 use crate::native::channel::{Channel, MAX_DRAINED_FRAMES, may_leave};
 use crate::native::queue::QueueEvent;
-
-/// Queued bytes that trigger a flush.
-const SEND_FLUSH_BYTES: usize = 128 * 1024;
 
 /// The uploads of one connection.
 pub(super) struct UploadStream {
@@ -196,7 +193,7 @@ impl UploadStream {
             let check = Request::Check { name: name.into(), size, meta, digest };
             self.channel.queue(request, &check)?;
             self.requests().check(self.stream, request, job, sent);
-            return self.send_queued().await;
+            return self.channel.flush_if_full().await;
         }
         self.shared.queue.push_event(job, QueueEvent::Started { from: 0, size });
         let head = FileHead::Put { name: name.into(), meta, overwrite: self.shared.overwrite };
@@ -204,17 +201,9 @@ impl UploadStream {
         let before = lock(&about.commit).before(request);
         lock(&about.commit).announce(request, sent);
         self.requests().put(self.stream, request, job, sent, before);
-        if size <= CHUNK_BYTES as u64 {
-            self.channel.queue_data(&data);
-        } else {
-            self.channel.send(&data).await?;
-        }
+        self.channel.put_data(&data).await?;
         self.channel.queue_bytes(&digest.0);
         self.spare = data;
-        self.send_queued().await
-    }
-
-    async fn send_queued(&mut self) -> Result<(), TransferError> {
-        if self.channel.queued() >= SEND_FLUSH_BYTES { self.channel.flush().await } else { Ok(()) }
+        self.channel.flush_if_full().await
     }
 }
