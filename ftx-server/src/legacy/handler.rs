@@ -21,6 +21,7 @@ use super::transfer::Transfer;
 use crate::context::Context;
 use crate::dedicated::{self, DedicatedThreads, Movable, Placement, Yield};
 use crate::handshake_deadline::HandshakeDeadline;
+use crate::limits::Limit;
 use crate::store::{LegacyStore, Store};
 
 /// The pause before a message that must arrive separately from the one before: long enough for a client on
@@ -224,6 +225,7 @@ impl<S: Store + LegacyStore> LegacyHandler<S> {
                 }
                 Err(StreamError::Timeout(_)) if is_between => {
                     debug!("closed: idle for too long");
+                    self.context.metrics.limited(Limit::IdleTimeout);
                     return Ok(NextRequest::Yield(Yield::Closed));
                 }
                 Err(error) => {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use ftx_core::Status;
 use ftx_core::dialect::MAGIC;
 use ftx_core::legacy::wire::LegacyReply;
+use ftx_server::Limit;
 
 use crate::client::{Client, ask_download, ask_upload, encoded};
 use crate::running::Running;
@@ -66,7 +67,20 @@ fn a_client_that_idles_between_two_files_is_closed_quietly() {
     let after = client.closed_after(start);
     assert!((ENOUGH / 2..LATE).contains(&after), "{after:?}");
     wait_until("it is gone", || server.active() == 0);
-    assert_eq!(server.monitor.snapshot().errors, 0);
+    let snapshot = server.monitor.snapshot();
+    assert_eq!(snapshot.errors, 0);
+    assert!(snapshot.limits.contains(&(Limit::IdleTimeout, 1)), "{:?}", snapshot.limits);
+}
+
+#[test]
+fn a_client_that_stalls_in_a_later_message_is_closed() {
+    let server = Running::with(|config| config.timeouts.stall = SHORT);
+    let mut client = server.client();
+    client.upload("a.bin", b"hello");
+    client.send_bytes(&encoded(&[ask_upload("b.bin")])[..8]);
+    let start = Instant::now();
+    let after = client.closed_after(start);
+    assert!((SHORT / 2..LATE).contains(&after), "{after:?}");
 }
 
 #[test]
