@@ -29,8 +29,13 @@ impl LockedFile {
     pub(crate) fn create(dir: &Dir, path: &Path, journal: &Path) -> Result<Self, StoreError> {
         // Only under the lock of the data: before, it could be another staging's.
         let locked = Self::create_plain(dir, path, Some(journal))?;
-        remove(dir, journal)?;
-        Ok(locked)
+        match remove(dir, journal) {
+            Ok(()) => Ok(locked),
+            Err(error) => {
+                let _ = remove(dir, path);
+                Err(error)
+            }
+        }
     }
 
     /// As [`create`](Self::create), but removes a journal only together with the data it describes.

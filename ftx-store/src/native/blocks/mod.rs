@@ -117,10 +117,29 @@ impl BlockStaging {
     ) -> Result<Self, StoreError> {
         files.check()?;
         let locked = LockedFile::create(dir, &files.data, &files.journal)?;
+        let (name, epoch) = (purpose.name.clone(), cache_epoch(boot, locked.file()));
+        match Self::begin_journal(dir, &files, purpose, size, epoch) {
+            Ok(journal) => {
+                let log = BlockLog::new(dir, files, journal, PartialManifest::new(size))?;
+                Ok(Self::assemble(log, name, size, locked))
+            }
+            Err(error) => {
+                // Still under the lock. Without a journal nobody would take the data for a staging.
+                let _ = files.remove(dir);
+                Err(error)
+            }
+        }
+    }
+
+    fn begin_journal(
+        dir: &Dir,
+        files: &StagingFiles,
+        StagingPurpose { name, principal }: StagingPurpose,
+        size: u64,
+        boot: Option<BootId>,
+    ) -> Result<Journal, StoreError> {
         let mut journal = Journal::create(dir, &files.journal)?;
-        let (boot, created_unix) = (cache_epoch(boot, locked.file()), sys::unix_now());
-        let StagingPurpose { name, principal } = purpose;
-        let own_name = name.clone();
+        let created_unix = sys::unix_now();
         // One record, so that no crash leaves the staging without its principal.
         journal.append(&match principal {
             None => JournalRecord::Blocks { name, size, boot, created_unix },
@@ -128,8 +147,7 @@ impl BlockStaging {
                 JournalRecord::OwnedBlocks { name, size, boot, created_unix, principal }
             }
         })?;
-        let log = BlockLog::new(dir, files, journal, PartialManifest::new(size))?;
-        Ok(Self::assemble(log, own_name, size, locked))
+        Ok(journal)
     }
 
     /// Chooses the durability that [`publish`](Self::publish) guarantees; the default is

@@ -20,6 +20,19 @@ fn unwritable(dir: &Dir, path: &str) -> std::fs::File {
     dir.open(path).unwrap().into_std()
 }
 
+/// Otherwise a full disk would leave data without a journal, which nobody takes for a staging.
+#[test]
+fn a_staging_that_cannot_begin_leaves_nothing() {
+    let (_temp, dir) = scratch();
+    let too_long = "x".repeat(70_000);
+    BlockStaging::create(&dir, files(), &too_long, BLOCK_BYTES).unwrap_err();
+    assert_eq!(dir.entries().unwrap().count(), 0);
+    // The journal's name is taken by something that cannot be removed.
+    dir.create_dir("journal").unwrap();
+    BlockStaging::create(&dir, files(), "name", BLOCK_BYTES).unwrap_err();
+    assert!(!dir.exists("data"));
+}
+
 #[test]
 fn a_failed_write_costs_only_its_block() {
     let (_temp, dir) = scratch();
