@@ -30,6 +30,8 @@ MIB = 1 << 20
 SMALL_BYTES = 2 * MIB
 GREEDY_CLIENTS_AT_ONCE = 500
 SETTLE_SECONDS = 30
+# For the blocks that are still in use among the free ones.
+MEMORY_SLACK_BYTES = 16 * MIB
 # Short, so that the server ends the slow clients while the script watches.
 LIMITS = ["--hello-timeout", "5s", "--stall-timeout", "5s"]
 CONFIG = """root = "root"
@@ -238,16 +240,14 @@ def is_ended(connection):
 
 
 def settled(rig, before):
-    """What is left of the load; fails if descriptors or threads stay."""
+    """What is left of the load; fails if descriptors, threads or memory stay."""
     deadline = time.monotonic() + SETTLE_SECONDS
-    while True:
-        after = rig.usage()
-        # Threads for blocking work are kept for reuse; their number is bounded.
-        if after["descriptors"] <= before["descriptors"] or time.monotonic() > deadline:
-            break
+    most = {**before, "rss": before["rss"] + MEMORY_SLACK_BYTES}
+    while left := [key for key, value in rig.usage().items() if value > most[key]]:
+        if time.monotonic() > deadline:
+            raise Failed(f"{', '.join(left)} stay: {before} before, {rig.usage()} after")
         time.sleep(0.1)
-    if after["descriptors"] > before["descriptors"]:
-        raise Failed(f"descriptors stay open: {before['descriptors']} before, {after['descriptors']} after")
+    after = rig.usage()
     return ", ".join(f"{key} {show(key, before[key])} before and {show(key, after[key])} after" for key in before)
 
 

@@ -1,9 +1,10 @@
 //! `ftx-server`: serves a directory.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod args;
 mod check;
 mod listener;
+mod memory;
 mod output;
 mod prepare;
 mod reload;

@@ -12,6 +12,7 @@ use tracing::{info, warn};
 
 use crate::Outputs;
 use crate::args::{Invocation, ServerArgs};
+use crate::memory;
 use crate::prepare::Prepared;
 use crate::reload::Reload;
 use crate::signals::ServerSignals;
@@ -101,7 +102,10 @@ async fn serve_store<S: Store + LegacyStore>(
         signals.shutdown(report, reload).await;
         warn_of_lost("STOPPING=1", manager.stopping());
     };
-    server.run(listener, shutdown).await;
+    tokio::select! {
+        () = server.run(listener, shutdown) => {}
+        never = memory::give_back(&monitor) => match never {},
+    }
     info!("stopped");
     Ok(())
 }

@@ -27,9 +27,13 @@ const MAX_SHORT_JOBS: usize = 16;
 /// for all permits.
 pub(crate) const BLOCKING_THREADS: usize = MAX_SHORT_JOBS + MAX_LONG_JOBS + DEDICATED_THREADS;
 
-/// How long an idle blocking thread is kept: for ever. If the system refuses another thread, as under a
-/// limit of threads, jobs wait for an existing one, so the last one must not end.
-const IDLE_THREAD_TTL: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+/// How long an idle blocking thread is kept.
+const IDLE_THREAD_TTL: Duration = Duration::from_secs(5);
+
+/// The time between two jobs that keep one blocking thread. If the system refuses another thread, as under
+/// a limit of threads, jobs wait for an existing one, so the last one must not end. Idle threads take turns
+/// with the jobs, so two of them are not kept if this is more than half of [`IDLE_THREAD_TTL`].
+const KEEP_THREAD_INTERVAL: Duration = Duration::from_secs(3);
 
 /// A connection on its way to the worker that will own it.
 pub(crate) struct Handover {
@@ -72,6 +76,7 @@ impl Worker {
         let (working, works) = oneshot::channel::<()>();
         let thread = std::thread::Builder::new();
         let thread = thread.name(format!("ftx-worker-{index}")).spawn(move || {
+            runtime.spawn(keep_a_blocking_thread());
             runtime.block_on(run(index, handovers, dispatcher));
             drop(runtime);
             drop(working);
@@ -95,6 +100,14 @@ impl Worker {
         if thread.join().is_err() {
             error!("a reactor thread panicked");
         }
+    }
+}
+
+/// Ends with the runtime.
+async fn keep_a_blocking_thread() {
+    loop {
+        tokio::time::sleep(KEEP_THREAD_INTERVAL).await;
+        let _ = tokio::task::spawn_blocking(|| ()).await;
     }
 }
 

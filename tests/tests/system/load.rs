@@ -15,7 +15,7 @@ fn a_server_under_load_loses_nothing() {
     let mut python = Command::new("python3");
     python.arg("-B").arg(program).arg("--bin").arg(binaries);
     python.args(["--connections", "200", "--clients", "30", "--honest-mib", "16"]);
-    let outcome = Process::spawn(&mut python).wait(4 * DEADLINE);
+    let outcome = Process::spawn(&mut python).wait(8 * DEADLINE);
     outcome.assert_done();
     assert_eq!(outcome.stdout.matches("descriptors").count(), 4, "{outcome:#?}");
 }
