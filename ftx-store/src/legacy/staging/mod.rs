@@ -326,14 +326,10 @@ impl PrefixStaging {
         match &mut self.journal {
             Some(journal) => journal.append(&record)?,
             None => {
-                let mut journal = Journal::create(&self.dir, &self.files.journal)?;
-                journal.append(&JournalRecord::Begin {
-                    name: self.name.clone(),
-                    boot,
-                    created_unix: sys::unix_now(),
-                })?;
-                journal.append(&record)?;
-                self.journal = Some(journal);
+                let name = self.name.clone();
+                let begin = JournalRecord::Begin { name, boot, created_unix: sys::unix_now() };
+                let records = [begin, record];
+                self.journal = Some(Journal::begin(&self.dir, &self.files.journal, &records)?);
             }
         }
         self.saved = self.hasher.len();

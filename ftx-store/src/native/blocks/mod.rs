@@ -138,16 +138,15 @@ impl BlockStaging {
         size: u64,
         boot: Option<BootId>,
     ) -> Result<Journal, StoreError> {
-        let mut journal = Journal::create(dir, &files.journal)?;
         let created_unix = sys::unix_now();
         // One record, so that no crash leaves the staging without its principal.
-        journal.append(&match principal {
+        let record = match principal {
             None => JournalRecord::Blocks { name, size, boot, created_unix },
             Some(principal) => {
                 JournalRecord::OwnedBlocks { name, size, boot, created_unix, principal }
             }
-        })?;
-        Ok(journal)
+        };
+        Journal::begin(dir, &files.journal, &[record])
     }
 
     /// Chooses the durability that [`publish`](Self::publish) guarantees; the default is

@@ -67,6 +67,22 @@ pub struct Journal {
 }
 
 impl Journal {
+    /// Starts a journal at `path` in `dir` with its first records, replacing any that exists. If that
+    /// fails, as on a full disk, no file is left: nobody would know whose it is.
+    pub(crate) fn begin(
+        dir: &Dir,
+        path: &Path,
+        records: &[JournalRecord],
+    ) -> Result<Self, StoreError> {
+        let begun = Self::create(dir, path).and_then(|mut journal| {
+            records.iter().try_for_each(|record| journal.append(record))?;
+            Ok(journal)
+        });
+        begun.inspect_err(|_| {
+            let _ = remove(dir, path);
+        })
+    }
+
     /// Starts an empty journal at `path` in `dir`, replacing any that exists.
     ///
     /// # Errors

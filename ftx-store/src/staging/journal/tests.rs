@@ -250,3 +250,12 @@ fn a_record_that_could_not_be_read_is_not_written() {
     journal.append(&begin()).unwrap();
     assert_eq!(records(&mut journal), [begin()]);
 }
+
+#[test]
+fn a_journal_that_cannot_begin_leaves_no_file() {
+    let (_temp, dir) = scratch();
+    let too_long = "x".repeat(70_000);
+    let begin = JournalRecord::Begin { name: too_long, boot: None, created_unix: 0 };
+    Journal::begin(&dir, path(), &[begin]).unwrap_err();
+    assert_eq!(dir.entries().unwrap().count(), 0);
+}
