@@ -11,7 +11,7 @@ use tracing::warn;
 use crate::access::Access;
 use crate::auth::{Authenticator, Principal};
 use crate::config::Timeouts;
-use crate::limits::{Admission, LimitHit, Refusing, SharedRates};
+use crate::limits::{Admission, GranuleMemory, LimitHit, Refusing, SharedRates};
 use crate::log_throttle::LogThrottle;
 use crate::metrics::Metrics;
 use crate::monitor::Monitor;
@@ -32,6 +32,8 @@ pub(crate) struct Context<S: Store> {
     /// The least speed of clients.
     pub(crate) min_speed: Option<MinSpeed>,
     pub(crate) rates: SharedRates,
+    /// The memory of granules that are not durable.
+    pub(crate) granule_memory: GranuleMemory,
     pub(crate) throttles: Throttles,
     /// Set when a shutdown begins: idle connections close.
     pub(crate) stop: CancellationToken,

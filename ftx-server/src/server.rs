@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::context::{Context, Throttles};
 use crate::descriptors::DescriptorUse;
 use crate::dispatch::{Dialects, Dispatcher};
-use crate::limits::{Admission, SharedRates};
+use crate::limits::{Admission, GranuleMemory, SharedRates};
 use crate::monitor::Monitor;
 use crate::store::Store;
 use crate::worker::{Handover, Worker};
@@ -37,6 +37,9 @@ impl<S: Store> Server<S> {
     /// # Errors
     /// The system refuses a thread or an event queue.
     pub fn start(config: Config, store: S, dialects: Dialects<S>) -> io::Result<Self> {
+        let (limits, metrics) = (&config.limits, &config.metrics);
+        let granule_memory =
+            GranuleMemory::new(limits.granule_memory_bytes, store.granule(), metrics.clone());
         let context = Arc::new(Context {
             store,
             access: config.access.clone(),
@@ -48,6 +51,7 @@ impl<S: Store> Server<S> {
             admission: Admission::new(config.limits.clone()),
             min_speed: config.limits.min_speed,
             rates: SharedRates::new(config.limits.bandwidth),
+            granule_memory,
             throttles: Throttles::default(),
             stop: CancellationToken::new(),
             abort: CancellationToken::new(),

@@ -228,6 +228,22 @@ fn a_stored_block_is_never_written_again() {
     assert_eq!(receiver.commit(digest), Ok(vec![]));
 }
 
+/// The granule of the second and third block, of which the second one has arrived.
+#[test]
+fn a_granule_that_is_forgotten_is_written_again() {
+    let mut receiver = Receiver::new(known(4 * BLOCK_BYTES, &[(0, A), (2, A)]), None);
+    for index in [1, 3] {
+        assert!(receiver.accept(0, index, BLOCK_BYTES).is_ok());
+        assert_eq!(receiver.complete(0, B, B), Ok(Completed::Journal));
+    }
+    receiver.forget(BlockRange { first: 1, count: 2 });
+    assert_eq!(missing(&receiver), Err(ReceiveError::Missing { first: 1, count: 1 }));
+    assert_eq!(receiver.accept(1, 1, BLOCK_BYTES), Ok(BlockAction::Write));
+    assert_eq!(receiver.complete(1, A, A), Ok(Completed::Journal));
+    let digest = Manifest::new(4 * BLOCK_BYTES, vec![A, A, A, B]).unwrap().digest();
+    assert_eq!(receiver.commit(digest), Ok(vec![]));
+}
+
 #[test]
 fn a_receiver_takes_no_nonsense() {
     let mut receiver = Receiver::new(PartialManifest::new(BLOCK_BYTES + 5), None);

@@ -120,6 +120,10 @@ pub(crate) struct ServerArgs {
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     max_stagings_per_user: usize,
 
+    /// Memory for blocks that the store makes durable together, several at a time; files need none
+    #[arg(long, value_name = "SIZE", default_value = "256MiB")]
+    max_granule_memory: ByteSize,
+
     /// Time limit for the first request of a connection
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
     hello_timeout: Duration,
@@ -228,6 +232,7 @@ impl ServerArgs {
         store.open_uploads = self.max_uploads;
         store.open_uploads_per_user = self.max_uploads_per_user;
         store.stagings_per_user = self.max_stagings_per_user;
+        limits.granule_memory_bytes = self.max_granule_memory.as_u64();
         limits.bandwidth.all = self.limit_rate.0;
         limits.bandwidth.user = self.limit_rate_per_user.0;
         limits.bandwidth.connection = self.limit_rate_per_connection.0;

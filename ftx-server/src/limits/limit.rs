@@ -30,11 +30,13 @@ pub enum Limit {
     OpenUploadsPerUser,
     /// Unfinished uploads of one user.
     StagingsPerUser,
+    /// The memory of granules that are not durable yet.
+    GranuleMemory,
 }
 
 impl Limit {
     /// All limits.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Connections,
         Self::ConnectionsPerAddress,
         Self::NewConnectionsPerAddress,
@@ -48,6 +50,7 @@ impl Limit {
         Self::OpenUploads,
         Self::OpenUploadsPerUser,
         Self::StagingsPerUser,
+        Self::GranuleMemory,
     ];
 
     /// The key in a configuration file. The flag has `-` for `_`.
@@ -67,6 +70,7 @@ impl Limit {
             Self::OpenUploads => "max_uploads",
             Self::OpenUploadsPerUser => "max_uploads_per_user",
             Self::StagingsPerUser => "max_stagings_per_user",
+            Self::GranuleMemory => "max_granule_memory",
         }
     }
 }

@@ -8,6 +8,7 @@
 //! | `Admission` | the connections of all clients and of each address, and the new ones a second |
 //! | `SharedRates` | the bytes of files in a second, of a connection, a user, and all |
 //! | `ScopedStore` | open uploads, the names and sizes of files; `LocalStore` the stagings of each user |
+//! | `GranuleMemory` | the memory of granules that a store has not made durable |
 //! | `RateByNetwork` | how often something happens, for each address |
 //!
 //! The limits of time are in [`Timeouts`](crate::Timeouts).
@@ -15,6 +16,7 @@
 mod admission;
 mod bandwidth;
 mod client_network;
+mod granule_memory;
 mod limit;
 mod rate_by_network;
 mod store_limits;
@@ -28,6 +30,7 @@ pub(crate) use self::admission::{Admission, Admitted, LimitHit, Refusing};
 pub use self::bandwidth::Bandwidth;
 pub(crate) use self::bandwidth::SharedRates;
 pub(crate) use self::client_network::ClientNetwork;
+pub(crate) use self::granule_memory::{GranuleMemory, ReservedMemory};
 pub use self::limit::Limit;
 pub(crate) use self::rate_by_network::RateByNetwork;
 pub use self::store_limits::StoreLimits;
@@ -51,6 +54,9 @@ pub struct Limits {
     pub bandwidth: Bandwidth,
     /// The files that clients store.
     pub store: StoreLimits,
+    /// Bytes of granules that are not durable, of a store whose granule is longer than a block. One granule
+    /// fits in any case.
+    pub granule_memory_bytes: u64,
 }
 
 /// A limit for each address.
@@ -71,6 +77,7 @@ impl Default for Limits {
             min_speed: Some(MinSpeed { bytes_per_second: 1024, window: MIN_SPEED_WINDOW }),
             bandwidth: Bandwidth::default(),
             store: StoreLimits::default(),
+            granule_memory_bytes: 256 * 1024 * 1024,
         }
     }
 }

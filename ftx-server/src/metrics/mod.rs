@@ -38,6 +38,7 @@ struct Counters {
     dedicated: AtomicU64,
     without_dedicated: AtomicU64,
     open_stagings: AtomicU64,
+    granule_bytes: AtomicU64,
     reloads: AtomicU64,
     failed_reloads: AtomicU64,
     is_stale: AtomicBool,
@@ -65,6 +66,13 @@ struct FailureCounters {
 #[derive(Debug)]
 pub struct OpenStaging {
     metrics: Metrics,
+}
+
+/// Bytes of granules that are not durable, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct GranuleBytes {
+    metrics: Metrics,
+    bytes: u64,
 }
 
 impl Metrics {
@@ -155,6 +163,12 @@ impl Metrics {
         self.counters.without_dedicated.fetch_add(1, Relaxed);
     }
 
+    /// Counts bytes of granules until the guard is dropped.
+    pub(crate) fn granule_bytes(&self, bytes: u64) -> GranuleBytes {
+        self.counters.granule_bytes.fetch_add(bytes, Relaxed);
+        GranuleBytes { metrics: self.clone(), bytes }
+    }
+
     /// The counts now, with the active connections of each reactor thread.
     pub(crate) fn snapshot(&self, active: Vec<usize>) -> MetricsSnapshot {
         let counters = &*self.counters;
@@ -178,6 +192,7 @@ impl Metrics {
             dedicated: counters.dedicated.load(Relaxed),
             without_dedicated: counters.without_dedicated.load(Relaxed),
             open_stagings: counters.open_stagings.load(Relaxed),
+            granule_bytes: counters.granule_bytes.load(Relaxed),
             reloads: counters.reloads.load(Relaxed),
             failed_reloads: counters.failed_reloads.load(Relaxed),
             is_configuration_stale: counters.is_stale.load(Relaxed),
@@ -238,6 +253,12 @@ impl FailureCounters {
 impl Drop for OpenStaging {
     fn drop(&mut self) {
         self.metrics.counters.open_stagings.fetch_sub(1, Relaxed);
+    }
+}
+
+impl Drop for GranuleBytes {
+    fn drop(&mut self) {
+        self.metrics.counters.granule_bytes.fetch_sub(self.bytes, Relaxed);
     }
 }
 

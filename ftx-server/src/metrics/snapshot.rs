@@ -49,6 +49,8 @@ pub struct MetricsSnapshot {
     pub without_dedicated: u64,
     /// Stagings that are open now.
     pub open_stagings: u64,
+    /// Bytes of memory that are reserved now for granules that are not durable.
+    pub granule_bytes: u64,
     /// Reloads of the configuration that took effect.
     pub reloads: u64,
     /// Reloads that changed nothing, because something was wrong.
@@ -93,6 +95,7 @@ impl fmt::Display for MetricsSnapshot {
         let (dedicated, without) = (self.dedicated, self.without_dedicated);
         writeln!(f, "dedicated moves={dedicated} none_free={without}")?;
         writeln!(f, "stagings open={}", self.open_stagings)?;
+        writeln!(f, "granules bytes={}", self.granule_bytes)?;
         let (reloads, failed, stale) =
             (self.reloads, self.failed_reloads, u8::from(self.is_configuration_stale));
         writeln!(f, "configuration reloads={reloads} failed={failed} stale={stale}")?;
@@ -148,7 +151,7 @@ mod tests {
         metrics.waited_for_permit(Duration::from_millis(20));
         metrics.dedicated();
         metrics.without_dedicated();
-        let _open = metrics.open_staging();
+        let (_open, _granule) = (metrics.open_staging(), metrics.granule_bytes(8));
         [true, true, false].into_iter().for_each(|is_done| metrics.reloaded(is_done));
         let report = metrics.snapshot(vec![2, 0]).to_string();
         let expected = "\
@@ -161,6 +164,7 @@ duration=publish count=1 seconds=0.002 within_1ms=0 within_10ms=1 within_100ms=1
 duration=permit_wait count=1 seconds=0.020 within_1ms=0 within_10ms=0 within_100ms=1 within_1s=1 within_10s=1
 dedicated moves=1 none_free=1
 stagings open=1
+granules bytes=8
 configuration reloads=2 failed=1 stale=1
 total connections=1 refused=1 uploads=0 downloads=0 bytes_in=0 bytes_out=5 errors=2";
         assert_eq!(report, expected);

@@ -196,6 +196,6 @@ impl<S: Store> Drop for NativeConnection<S> {
     /// A connection that did not end properly, as after a panic, must not block the uploads that wait for it.
     fn drop(&mut self) {
         self.session.lost(self.stream);
-        drop(self.remove_uploads());
+        self.remove_uploads().iter().for_each(|upload| upload.granules.end_all());
     }
 }

@@ -14,7 +14,7 @@ use super::list::ListQuery;
 use super::next_event::{NextEvent, next_event};
 use super::put_batch::PutBatch;
 use super::request::{RequestContext, UnreadBody, decode};
-use super::{download, metadata, offers, put, upload};
+use super::{download, granules, metadata, offers, put, upload};
 use crate::dedicated::{Movable, Placement, Yield};
 use crate::store::{ExpectedVersion, Naming, Store, UploadOffer, UploadOwner};
 
@@ -207,6 +207,7 @@ async fn handle_control<S: Store>(
 async fn close<S: Store>(connection: &mut NativeConnection<S>) {
     connection.close_file();
     connection.waiting.clear();
+    granules::give_up(connection).await;
     connection.session.lost(connection.stream);
     for upload in connection.remove_uploads() {
         upload::suspend(&connection.executor, &upload, false).await;

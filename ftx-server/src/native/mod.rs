@@ -10,6 +10,7 @@
 //! | `handler`, `next_event` | the loop over a connection's requests, and the errors' one exit |
 //! | `connection`, `request` | the state of a connection, and of the request being handled |
 //! | `offers`, `upload` | large files, block by block |
+//! | `granules` | the memory of blocks that become durable together |
 //! | `put`, `put_batch` | small files, many at a time |
 //! | `download`, `recent_ranges` | downloads |
 //! | `metadata`, `list` | requests that move no file |
@@ -21,6 +22,7 @@ mod connection;
 mod download;
 mod error;
 mod goodbye;
+mod granules;
 mod handler;
 mod handshake;
 mod heartbeat;

@@ -6,6 +6,7 @@ use ftx_io::{Frames, Incoming, StreamError};
 
 use super::connection::NativeConnection;
 use super::error::NativeError;
+use super::granules;
 use super::heartbeat::HEARTBEAT_INTERVAL;
 use super::offers;
 use super::source_lease::SourceLease;
@@ -71,6 +72,13 @@ async fn wait_long<S: Store>(
     connection: &mut NativeConnection<S>,
     frames: &mut Frames,
 ) -> Result<Woken, NativeError> {
+    if connection.waiting.is_empty() && granules::is_within(connection) {
+        // It occupies memory for which others wait.
+        return match wait(connection, frames, connection.context.timeouts.stall).await? {
+            Woken::Timeout(limit) => Err(StreamError::Timeout(limit).into()),
+            woken => Ok(woken),
+        };
+    }
     if connection.waiting.is_empty() {
         return wait_idle(connection, frames).await;
     }

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::error::NativeError;
+use super::granules::BegunGranules;
 use super::source_lease::SourceLease;
 use crate::auth::Principal;
 
@@ -61,6 +62,7 @@ pub(super) struct ActiveUpload<U> {
     pub(super) size: u64,
     pub(super) handle: U,
     receiver: Mutex<Receiver>,
+    pub(super) granules: BegunGranules,
     /// The lease of the source. It is the last field, so that it is released after the staging.
     pub(super) lease: Option<SourceLease>,
 }
@@ -188,10 +190,14 @@ impl<U> ClientSession<U> {
 
     /// Releases the blocks that a connection was sending when it ended.
     pub(super) fn lost(&self, stream: StreamId) {
-        let uploads: Vec<_> = lock(&self.uploads).values().cloned().collect();
-        for upload in uploads {
+        for upload in self.all_uploads() {
             upload.receiver().lost(stream);
         }
+    }
+
+    /// The uploads of all connections.
+    pub(super) fn all_uploads(&self) -> Vec<Arc<ActiveUpload<U>>> {
+        lock(&self.uploads).values().cloned().collect()
     }
 }
 
@@ -214,7 +220,14 @@ impl<U> ActiveUpload<U> {
         lease: Option<SourceLease>,
     ) -> Self {
         let (name, size) = offered;
-        Self { name, size, handle, receiver: Mutex::new(receiver), lease }
+        Self {
+            name,
+            size,
+            handle,
+            receiver: Mutex::new(receiver),
+            granules: BegunGranules::default(),
+            lease,
+        }
     }
 
     /// Releases the lease of the source: to the next run if the upload `is_done`, otherwise after a pause

@@ -14,6 +14,7 @@ use ftx_io::Executor;
 use tracing::{info, warn};
 
 use super::error::{NativeError, RequestError};
+use super::granules;
 use super::heartbeat::Heartbeat;
 use super::request::RequestContext;
 use super::session::ActiveUpload;
@@ -99,7 +100,10 @@ async fn receive_block<S: Store>(
         Err(error) => return Err(refusal_of(&error).into()),
     };
     let (computed, claimed) = match action {
-        BlockAction::Write => write_block(cx, upload, head).await?,
+        BlockAction::Write => {
+            granules::begin(cx, upload, head.index).await?;
+            write_block(cx, upload, head).await?
+        }
         BlockAction::Discard => {
             let claimed = cx.discard_body().await?;
             (claimed, claimed)
@@ -165,6 +169,7 @@ async fn record_block<S: Store>(
                 .during::<_, RequestError>(cx.frames.writer(), || (0, head.len), record)
                 .await?;
             drop(at_work);
+            upload.granules.end(durable);
             if let Some(lease) = &upload.lease {
                 lease.stored(block_len(upload.size, index));
             }
@@ -201,6 +206,7 @@ pub(super) async fn on_commit<S: Store>(
     drop(at_work);
     if !matches!(published, Err(RequestError::Fatal(_))) {
         cx.connection.remove_upload(cx.id);
+        upload.granules.end_all();
         upload.release_lease(published.is_ok());
     }
     let unchanged = published?;
@@ -261,6 +267,7 @@ pub(super) async fn suspend<U: StagedUpload>(
     if let Err(error) = upload.handle.end(executor, discard).await {
         warn!(%error, name = upload.name.as_str(), "the progress of an upload could not be recorded");
     }
+    upload.granules.end_all();
 }
 
 /// The bytes that the client hashes first, since it learns that the server has them.

@@ -210,6 +210,21 @@ pub trait StagedUpload: Send + Sync + 'static {
         cv: Cv,
     ) -> impl Future<Output = Result<BlockRange, Refusal>> + Send;
 
+    /// Frees the memory of the blocks of a granule that is not durable, because its sender was lost or began
+    /// another one. All its blocks are written again later, or the upload ends without them. A store whose
+    /// granule is one block has nothing to free.
+    ///
+    /// # Errors
+    /// The upload has ended.
+    fn forget(
+        &self,
+        executor: &Executor,
+        granule: BlockRange,
+    ) -> impl Future<Output = Result<(), Refusal>> + Send {
+        let _ = (executor, granule);
+        async { Ok(()) }
+    }
+
     /// Copies these blocks from the version that was published at the time of the offer, and publishes the
     /// file if it has this digest. Returns whether the published file was up to date already.
     ///

@@ -84,6 +84,16 @@ impl Running {
         let mut store_config = LocalStoreConfig::new(root.path()).for_server(&config);
         store_config.durability = Durability::None;
         set_store(&mut store_config);
+        let access = config.access.clone();
+        Self::of_store(root, config, move || wrap(open(&store_config), access))
+    }
+
+    /// A server of any store, which may use `root`.
+    pub(crate) fn of_store<S: Store + LegacyStore>(
+        root: TempDir,
+        config: Config,
+        store: impl FnOnce() -> S + Send + 'static,
+    ) -> Self {
         let (stop, stopped) = oneshot::channel::<()>();
         let (ready, started) = mpsc::channel();
         let thread = thread::spawn(move || {
@@ -91,9 +101,8 @@ impl Running {
             runtime.unwrap().block_on(async {
                 let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
                 let addr = listener.local_addr().unwrap();
-                let store = wrap(open(&store_config), config.access.clone());
-                let server =
-                    Server::start(config, store, Dialects::native().with_legacy()).unwrap();
+                let dialects = Dialects::native().with_legacy();
+                let server = Server::start(config, store(), dialects).unwrap();
                 ready.send((addr, server.monitor())).unwrap();
                 let stop = async move { drop(stopped.await) };
                 server.run(listener, stop).await;

@@ -14,6 +14,7 @@ mod crowded;
 mod distrust;
 mod downloads;
 mod frame;
+mod granules;
 mod handshake;
 mod hostile;
 mod identities;

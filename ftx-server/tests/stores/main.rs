@@ -6,6 +6,7 @@ mod conditions;
 #[path = "../kit/content.rs"]
 mod content;
 mod end_to_end;
+mod granule_memory;
 mod legacy;
 mod names;
 mod naming;

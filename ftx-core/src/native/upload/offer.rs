@@ -194,6 +194,11 @@ impl OfferRequest {
         if room == 0 || is_idle || room <= free { self.sender.claim(stream) } else { None }
     }
 
+    /// Whether the stream has begun a granule of the file, and will complete it.
+    pub(super) fn is_within_granule(&self, stream: StreamId) -> bool {
+        self.state == OfferState::Sending && self.sender.is_within_granule(stream)
+    }
+
     /// Records the chaining value of a claimed block that the server may have.
     pub(super) fn hashed(&mut self, index: u64, cv: Cv) -> Result<HashedBlock, StepError> {
         let decision = self.sender.hashed(index, cv)?;

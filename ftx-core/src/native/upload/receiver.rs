@@ -3,7 +3,7 @@
 //! # Blocks that are sent again
 //! A client sends each block once. Two rules keep the staging intact if it does not:
 //! - one stream writes a block at a time; the block is refused on any other stream;
-//! - a stored block is never written again before the commit.
+//! - a stored block is never written again before the commit, unless its granule is forgotten.
 //!
 //! The loss of a stream that was writing a block leaves the block to other streams.
 //!
@@ -142,6 +142,15 @@ impl Receiver {
     /// the last write of the stream has ended.
     pub fn lost(&mut self, stream: StreamId) {
         self.arriving.remove(&stream);
+    }
+
+    /// Forgets the blocks of a granule whose stream was lost, or began another one, before all of them had
+    /// arrived: they are sent again. The store has forgotten them before.
+    pub fn forget(&mut self, granule: BlockRange) {
+        for index in (granule.first..granule.end()).filter(|&index| self.stored.contains(index)) {
+            self.staged.forget(index);
+        }
+        self.stored.remove(granule);
     }
 
     /// Takes a `Commit` and returns the blocks to copy from the published version; the staging holds

@@ -235,7 +235,13 @@ impl UploadRequests {
             return NextUpload::Abandon { request };
         }
         let free = state.window().saturating_sub(used);
+        // A granule is completed before another one begins: the server may have memory for one only.
+        let begun = self.offers.iter().find(|(_, offer)| offer.is_within_granule(stream));
+        let begun = begun.map(|(&request, _)| request);
         for (&request, offer) in &mut self.offers {
+            if begun.is_some_and(|begun| begun != request) {
+                continue;
+            }
             let file = offer.file;
             if offer.home == stream && offer.is_due_commit() {
                 return NextUpload::Commit { request, file };

@@ -196,6 +196,11 @@ impl Sender {
         Some(ClaimedBlock { index, len: self.len(index), theirs })
     }
 
+    /// Whether the stream has claimed a granule and not been given all its blocks.
+    pub(super) fn is_within_granule(&self, stream: StreamId) -> bool {
+        self.claimed.contains_key(&stream)
+    }
+
     /// Bytes of the window that the stream's next claim takes: none within its granule. `None` if there is
     /// no unclaimed block.
     pub(super) fn room_for_next(&self, stream: StreamId) -> Option<u64> {

@@ -85,6 +85,36 @@ fn a_granule_waits_until_all_of_its_room_is_free() {
     assert!(matches!(requests.next(HOME), NextUpload::Block { request: 1, .. }));
 }
 
+/// The server may have memory for one granule, and would read nothing of the second one.
+#[test]
+fn a_granule_is_completed_before_one_of_another_file_begins() {
+    let mut requests = sending_two_files();
+    assert!(matches!(requests.next(HOME), NextUpload::Block { request: 2, .. }));
+    requests.sent(2, 1, A).unwrap();
+    assert!(matches!(requests.next(HOME), NextUpload::Block { request: 1, .. }));
+}
+
+#[test]
+fn the_granule_of_a_failed_file_is_not_completed() {
+    let mut requests = sending_two_files();
+    requests.abandon(2);
+    assert_eq!(requests.next(HOME), NextUpload::Abandon { request: 2 });
+    assert!(matches!(requests.next(HOME), NextUpload::Block { request: 1, .. }));
+}
+
+/// Of the second one, a connection has begun a granule.
+fn sending_two_files() -> UploadRequests {
+    let mut requests = requests();
+    for request in [1, 2] {
+        requests.offer(HOME, request, FILE, PartialManifest::new(4 * BLOCK_BYTES), None);
+    }
+    requests.on_reply(HOME, 2, ready(2)).unwrap();
+    assert!(matches!(requests.next(HOME), NextUpload::Block { request: 2, .. }));
+    requests.sent(2, 0, A).unwrap();
+    requests.on_reply(HOME, 1, ready(2)).unwrap();
+    requests
+}
+
 #[test]
 fn a_granule_that_the_window_cannot_hold_twice_is_refused() {
     let error = requests_error(ready(3));

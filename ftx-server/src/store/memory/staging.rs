@@ -99,6 +99,14 @@ impl StagedBlocks {
         unit
     }
 
+    /// Forgets the blocks of a granule that are not durable.
+    fn forget(&mut self, granule: BlockRange) {
+        let indices = granule.first..granule.end();
+        self.arrived.retain(|index, _| !indices.contains(index));
+        let durable = &self.durable;
+        self.blocks.retain(|&index, _| !indices.contains(&index) || durable.get(index).is_some());
+    }
+
     /// Forgets the writer, and the blocks whose granule is incomplete.
     fn suspend(&mut self) {
         self.writer = None;
@@ -258,6 +266,13 @@ impl StagedUpload for MemStaging {
 
     async fn stored(&self, _: &Executor, index: u64, cv: Cv) -> Result<BlockRange, Refusal> {
         self.with(|staging| Ok(staging.stored(index, cv, self.store.granule)))
+    }
+
+    async fn forget(&self, _: &Executor, granule: BlockRange) -> Result<(), Refusal> {
+        self.with(|staging| {
+            staging.forget(granule);
+            Ok(())
+        })
     }
 
     async fn publish(

@@ -160,6 +160,14 @@ impl<S: Store> StagedUpload for ScopedStaging<S> {
         self.upload.stored(executor, index, cv)
     }
 
+    fn forget(
+        &self,
+        executor: &Executor,
+        granule: BlockRange,
+    ) -> impl Future<Output = Result<(), Refusal>> + Send {
+        self.upload.forget(executor, granule)
+    }
+
     async fn publish(
         &self,
         executor: &Executor,
