@@ -174,17 +174,16 @@ fn receive(u: &mut Unstructured) -> Result<()> {
 
 fn fetch(u: &mut Unstructured) -> Result<Fetch> {
     let size = size(u)?;
-    let window = u.int_in_range(0..=4)?;
     // A manifest has a chaining value for each block, of which a size may announce too many.
     let cvs = (0..block_count(size).min(6)).map(|_| cv(u)).collect::<Result<Vec<Cv>>>()?;
     if let Ok(manifest) = Manifest::new(size, cvs)
         && u.arbitrary()?
     {
         let local_size = self::size(u)?;
-        return Ok(Fetch::resumed(&manifest, &table(u, local_size)?, window));
+        return Ok(Fetch::resumed(&manifest, &table(u, local_size)?));
     }
     let first = BlockRange { first: index(u)?, count: u.arbitrary()? };
-    Ok(Fetch::begun(size, stream(u)?, first, window))
+    Ok(Fetch::begun(size, stream(u)?, first))
 }
 
 fn download(u: &mut Unstructured) -> Result<()> {
@@ -196,7 +195,7 @@ fn download(u: &mut Unstructured) -> Result<()> {
                 let _ = fetch.accept(stream(u)?, head);
             }
             1 => {
-                let _ = fetch.next(stream(u)?);
+                let _ = fetch.next(stream(u)?, u.int_in_range(0..=4)?);
             }
             2 => {
                 let (stream, computed) = (stream(u)?, cv(u)?);

@@ -1,8 +1,9 @@
 //! One attempt: the connections that work on the queue together, and fail together.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
+use ftx_core::native::StreamId;
 use tokio::sync::Notify;
 
 use super::queue::{TransferQueue, lock};
@@ -16,6 +17,10 @@ pub(super) struct Attempt {
     is_over: AtomicBool,
     error: Mutex<Option<TransferError>>,
     next_request: AtomicU32,
+    /// The connections that have work. Those with higher numbers end theirs, and leave.
+    stream_count: AtomicUsize,
+    /// Bytes of files that have arrived.
+    delivered_bytes: AtomicU64,
     /// Ends the waits of the extra connections.
     cancel: Cancel,
     /// The signs of life of the call.
@@ -31,6 +36,8 @@ impl Attempt {
             is_over: AtomicBool::new(false),
             error: Mutex::default(),
             next_request: AtomicU32::new(first_request),
+            stream_count: AtomicUsize::new(1),
+            delivered_bytes: AtomicU64::new(0),
         }
     }
 
@@ -55,6 +62,32 @@ impl Attempt {
     /// A new request id.
     pub(super) fn new_request(&self) -> u32 {
         self.next_request.fetch_add(1, Relaxed)
+    }
+
+    /// Sets the number of connections that have work.
+    pub(super) fn set_stream_count(&self, count: usize) {
+        if self.stream_count.swap(count, Relaxed) > count {
+            self.changed.notify_waiters();
+        }
+    }
+
+    /// The number of connections that have work.
+    pub(super) fn stream_count(&self) -> usize {
+        self.stream_count.load(Relaxed)
+    }
+
+    /// Whether a connection is to end its work, and to leave.
+    pub(super) fn is_surplus(&self, stream: StreamId) -> bool {
+        usize::try_from(stream).is_ok_and(|stream| stream >= self.stream_count())
+    }
+
+    /// Records bytes of files that have arrived: on the server, or here.
+    pub(super) fn delivered(&self, bytes: u64) {
+        self.delivered_bytes.fetch_add(bytes, Relaxed);
+    }
+
+    pub(super) fn delivered_bytes(&self) -> u64 {
+        self.delivered_bytes.load(Relaxed)
     }
 
     /// Ends the attempt on all connections. The first error counts.

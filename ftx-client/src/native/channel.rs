@@ -79,7 +79,7 @@ pub(crate) struct ServerLimits {
     /// The most unanswered requests.
     requests: u32,
     /// The duration of the handshake: a round trip and the server's own time.
-    round_trip: Duration,
+    pub(super) round_trip: Duration,
 }
 
 impl ServerLimits {

@@ -1,5 +1,7 @@
-//! Extra connections of an attempt, each on its own thread.
+//! Extra connections of an attempt, each on its own thread, and their number.
 
+use std::convert::Infallible;
+use std::future::pending;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -8,27 +10,90 @@ use ftx_core::native::wire::Token;
 use ftx_io::{Executor, panic_text};
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep};
 use tracing::debug;
 
 use super::channel::Handshake;
 use super::hello::{SessionRequest, greet};
+use super::stream_count::StreamCount;
 use super::workload::Workload;
 use crate::connect::Endpoint;
 use crate::{ClientConfig, TransferError};
 
+/// The extra connections of an attempt.
+pub(super) struct ExtraStreams<'a, T> {
+    endpoint: &'a Endpoint,
+    config: &'a ClientConfig,
+    session: Token,
+    workload: &'a Arc<T>,
+    /// Each ends with its connection.
+    spawned: Vec<oneshot::Receiver<()>>,
+    next_stream: StreamId,
+}
+
+impl<'a, T: Workload> ExtraStreams<'a, T> {
+    pub(super) fn new(
+        endpoint: &'a Endpoint,
+        config: &'a ClientConfig,
+        session: Token,
+        workload: &'a Arc<T>,
+    ) -> Self {
+        Self { endpoint, config, session, workload, spawned: Vec::new(), next_stream: 1 }
+    }
+
+    /// Opens connections until there are `count` with the first one, side by side; or lets those above it
+    /// end their work.
+    pub(super) fn set_count(&mut self, count: usize) {
+        self.workload.attempt().set_stream_count(count);
+        while usize::try_from(self.next_stream).is_ok_and(|next| next < count) {
+            let stream = ExtraStream {
+                endpoint: self.endpoint.clone(),
+                config: self.config.clone(),
+                session: self.session,
+                stream: self.next_stream,
+                workload: Arc::clone(self.workload),
+            };
+            self.spawned.extend(stream.spawn());
+            self.next_stream += 1;
+        }
+    }
+
+    /// Follows the speed of the line. Never returns.
+    pub(super) async fn adapt(&mut self, mut streams: StreamCount) -> Infallible {
+        let begun = Instant::now();
+        while let Some(interval) = streams.interval() {
+            sleep(interval).await;
+            let before = streams.count();
+            streams.on_delivered(begun.elapsed(), self.workload.attempt().delivered_bytes());
+            if streams.count() != before {
+                debug!(before, count = streams.count(), "connections");
+                self.set_count(streams.count());
+            }
+        }
+        pending().await
+    }
+
+    /// Waits until all have ended.
+    pub(super) async fn ended(self) {
+        for has_ended in self.spawned {
+            let _ = has_ended.await;
+        }
+    }
+}
+
 /// An extra connection and its thread.
-pub(super) struct ExtraStream<T> {
-    pub(super) endpoint: Endpoint,
-    pub(super) config: ClientConfig,
-    pub(super) session: Token,
-    pub(super) stream: StreamId,
-    pub(super) workload: Arc<T>,
+struct ExtraStream<T> {
+    endpoint: Endpoint,
+    config: ClientConfig,
+    session: Token,
+    stream: StreamId,
+    workload: Arc<T>,
 }
 
 impl<T: Workload> ExtraStream<T> {
     /// Starts the thread, and returns a receiver that ends with it. `None` if there is no thread: the
     /// transfer then takes longer.
-    pub(super) fn spawn(self) -> Option<oneshot::Receiver<()>> {
+    fn spawn(self) -> Option<oneshot::Receiver<()>> {
         let (end, has_ended) = oneshot::channel::<()>();
         let thread = std::thread::Builder::new().name(format!("ftx-stream-{}", self.stream));
         let spawned = thread.spawn(move || {

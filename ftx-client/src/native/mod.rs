@@ -3,7 +3,8 @@
 //! | module | contents |
 //! | --- | --- |
 //! | `transfer` | the retry loop over the attempts of one call |
-//! | `attempt`, `extra_stream` | one attempt: the failure that ends it, and its extra connections |
+//! | `attempt`, `extra_stream`, `stream_count` | one attempt: the failure that ends it, and its extra connections |
+//! | `line` | the line of one connection: its window |
 //! | `queue` | the files of one call, and their states |
 //! | `workload` | the work of one attempt: uploads or downloads |
 //! | `upload`, `download` | the work on one connection |
@@ -19,9 +20,11 @@ mod decode;
 mod download;
 mod extra_stream;
 mod hello;
+mod line;
 mod query;
 mod queue;
 mod sending;
+mod stream_count;
 mod transfer;
 mod upload;
 mod workload;

@@ -1,21 +1,21 @@
 //! The retry loop: runs attempts until every file of a call is done or has failed.
 
 use std::num::NonZeroU64;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use ftx_core::native::StreamId;
 use ftx_core::native::blocks::BLOCK_BYTES;
 use ftx_core::native::wire::Token;
 use ftx_io::Executor;
 use ftx_store::ManifestCache;
-use tokio::sync::oneshot;
 
 use super::attempt::{AbortOnDrop, Attempt};
 use super::channel::{Channel, Handshake, IdleChannel};
 use super::download::{DownloadJob, DownloadWorkload};
-use super::extra_stream::ExtraStream;
+use super::extra_stream::ExtraStreams;
 use super::hello::{SessionRequest, greet};
 use super::queue::TransferQueue;
+use super::stream_count::StreamCount;
 use super::upload::{UploadJob, UploadWorkload};
 use super::workload::Workload;
 use crate::activity::Activity;
@@ -27,6 +27,9 @@ use crate::{Cancel, ClientConfig, Event, LocalPath, TransferError, Watch};
 /// Connections of an attempt, unless the configuration says otherwise.
 const NEAR_STREAM_COUNT: usize = 2;
 const FAR_STREAM_COUNT: usize = 8;
+
+/// To a distant server they grow while the speed does.
+const MAX_FAR_STREAM_COUNT: usize = 32;
 
 /// Small files that justify a connection.
 const SMALL_FILES_PER_STREAM: usize = 64;
@@ -118,7 +121,7 @@ impl NativeClient<'_> {
             [one] => Some(size_of(self.executor, &one.path).await),
             _ => None,
         };
-        self.transfer::<UploadWorkload>(jobs, single, keep_going, watch).await;
+        self.transfer::<UploadWorkload>(jobs, single, single, keep_going, watch).await;
     }
 
     /// Downloads files, and reports each to `watch`.
@@ -132,15 +135,18 @@ impl NativeClient<'_> {
             [one] => Some(one.size.unwrap_or(u64::MAX)),
             _ => None,
         };
-        self.transfer::<DownloadWorkload>(jobs, single, keep_going, watch).await;
+        let total = jobs.iter().map(|job| job.size).sum();
+        self.transfer::<DownloadWorkload>(jobs, single, total, keep_going, watch).await;
     }
 
     /// Runs attempts until all files have ended. `single` is the size of the only file, in bytes;
     /// `None` if there are several.
+    /// `total` is the bytes of all of them, as far as they are known.
     async fn transfer<T: Workload>(
         &mut self,
         jobs: Vec<T::Job>,
         single: Option<u64>,
+        total: Option<u64>,
         keep_going: bool,
         watch: &mut dyn Watch,
     ) {
@@ -161,7 +167,7 @@ impl NativeClient<'_> {
                 T::new(Arc::clone(&queue), Arc::clone(&attempt), self.config, self.manifests);
             let workload = Arc::new(workload);
             let report = &mut || queue.report(watch);
-            let result = self.attempt(&workload, useful_streams, report).await;
+            let result = self.attempt(&workload, useful_streams, total, report).await;
             workload.end(self.executor).await;
             if !self.should_retry(&queue, &attempt, result, &mut retries, watch).await {
                 return;
@@ -208,22 +214,25 @@ impl NativeClient<'_> {
         &mut self,
         workload: &Arc<T>,
         useful_streams: usize,
+        total: Option<u64>,
         report: &mut (dyn FnMut() + Send),
     ) -> Result<(), TransferError> {
         let activity = workload.attempt().activity();
         let Self { endpoint, config, cancel, idle, .. } = self;
         let channel = idle.take_or_connect(endpoint, config, cancel, activity).await?;
-        let max_streams = match self.config.streams {
-            Some(streams) => streams.get(),
-            None if channel.limits.is_far() => FAR_STREAM_COUNT,
-            None => NEAR_STREAM_COUNT,
-        };
-        let max_streams = max_streams.min(streams_within(self.config.limit_rate));
+        let (streams, round_trip) =
+            (self.stream_count(useful_streams, channel.limits.is_far()), channel.limits.round_trip);
         let abort = AbortOnDrop::new(workload.attempt());
         let session = channel.limits.session;
-        let extra = self.spawn_extra(workload, session, useful_streams.min(max_streams));
-        let executor = self.executor.clone();
-        let result = Arc::clone(workload).work(channel, 0, executor, report).await;
+        let mut extra = ExtraStreams::new(self.endpoint, self.config, session, workload);
+        extra.set_count(*streams.start());
+        let streams = StreamCount::new(*streams.start(), *streams.end(), round_trip, total);
+        let work = Arc::clone(workload).work(channel, 0, self.executor.clone(), report);
+        let result = tokio::select! {
+            biased;
+            result = work => result,
+            never = extra.adapt(streams) => match never {},
+        };
         let channel = match result {
             Ok(channel) => {
                 // Streams that are still connecting have nothing left to do.
@@ -236,9 +245,7 @@ impl NativeClient<'_> {
             }
         };
         // When this returns, no stream works on a file any more.
-        for has_ended in extra {
-            let _ = has_ended.await;
-        }
+        extra.ended().await;
         abort.disarm();
         if let Some(channel) = channel {
             self.idle.keep(channel);
@@ -246,25 +253,17 @@ impl NativeClient<'_> {
         Ok(())
     }
 
-    /// Opens the connections after the first; each receiver ends with its connection.
-    fn spawn_extra<T: Workload>(
-        &self,
-        workload: &Arc<T>,
-        session: Token,
-        streams: usize,
-    ) -> Vec<oneshot::Receiver<()>> {
-        let streams = 1..StreamId::try_from(streams).unwrap_or(u32::MAX);
-        let spawned = streams.filter_map(|stream| {
-            let stream = ExtraStream {
-                endpoint: self.endpoint.clone(),
-                config: self.config.clone(),
-                session,
-                stream,
-                workload: Arc::clone(workload),
-            };
-            stream.spawn()
-        });
-        spawned.collect()
+    /// The connections of an attempt at its beginning, and the most to which they may grow.
+    fn stream_count(&self, useful: usize, is_far: bool) -> RangeInclusive<usize> {
+        let (start, max) = match self.config.streams {
+            Some(streams) => (streams.get(), streams.get()),
+            None if is_far => (FAR_STREAM_COUNT, MAX_FAR_STREAM_COUNT),
+            None => (NEAR_STREAM_COUNT, NEAR_STREAM_COUNT),
+        };
+        // A limit makes the rate, and more connections would not change it.
+        let max = if self.config.limit_rate.is_some() { start } else { max };
+        let most = useful.min(streams_within(self.config.limit_rate));
+        start.min(most)..=max.min(most)
     }
 }
 

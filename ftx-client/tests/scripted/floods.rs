@@ -24,7 +24,7 @@ with_each_carrier!(
 /// Blocks of a file that exceeds the buffers of a connection.
 const BLOCKS: u64 = 64;
 
-/// A window that never limits the client.
+/// A window that is larger than the client's own.
 const WINDOW: u64 = 1 << 40;
 
 /// Far more than the client and the buffers of a connection keep.

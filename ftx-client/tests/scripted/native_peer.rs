@@ -86,11 +86,11 @@ impl NativePeer {
         self.reply(id, &Reply::Done { digest, unchanged: false });
     }
 
-    /// Receives these blocks, confirms them, and receives the commit.
+    /// Receives and confirms these blocks, one by one, since the client's window may be small; and receives
+    /// the commit.
     pub(crate) fn published(&mut self, id: u32, blocks: std::ops::Range<u64>) -> Digest {
-        let count = blocks.end - blocks.start;
-        (0..count).for_each(|_| self.block(id));
         for index in blocks {
+            self.block(id);
             self.reply(id, &Reply::Stored { index });
         }
         let Some((_, Request::Commit { digest })) = self.request() else { panic!() };

@@ -175,6 +175,7 @@ mod hex;
 mod reason;
 mod silence;
 mod step;
+mod window;
 
 pub use access_token::{AccessToken, AccessTokenError, TokenId};
 pub use granule::{Granule, GranuleError, MAX_GRANULE_BLOCKS};
@@ -182,3 +183,4 @@ pub use hex::ParseHexError;
 pub use reason::{Reason, Scope};
 pub use silence::{Silence, SilenceAction};
 pub use step::{BlockMismatch, StepError, StreamId, TransferProgress};
+pub use window::{AdaptiveWindow, INITIAL_WINDOW_BYTES, MAX_SESSION_BYTES, MIN_WINDOW_BYTES};

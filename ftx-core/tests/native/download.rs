@@ -71,9 +71,9 @@ fn run(
     };
     target.resize(file.size);
     let mut fetch = if manifest {
-        Fetch::resumed(&file.manifest(), &target.table(), 2)
+        Fetch::resumed(&file.manifest(), &target.table())
     } else {
-        Fetch::begun(file.size, 0, BlockRange { first: 0, count: 0 }, 2)
+        Fetch::begun(file.size, 0, BlockRange { first: 0, count: 0 })
     };
     if !manifest {
         fetch.range_end(0, None).unwrap();
@@ -91,7 +91,7 @@ fn run(
         let (stream, coming) = &mut streams[which];
         match choices(8) {
             0..=2 => {
-                if let Some(ranges) = fetch.next(*stream) {
+                if let Some(ranges) = fetch.next(*stream, 2) {
                     let blocks = ranges.iter().flat_map(|range| range.first..range.end());
                     coming.extend(blocks.map(Some).chain([None]));
                 }

@@ -26,10 +26,10 @@ use crate::store::Store;
 /// The program and its version, as clients see them.
 const AGENT: &str = concat!("ftx-server/", env!("CARGO_PKG_VERSION"));
 
-/// Bytes of blocks that a connection's client may have in flight without a reply, unless the store's durable
-/// units need more. They are read one piece
+/// The most bytes of blocks that a connection's client may have in flight without a reply, unless the
+/// store's durable units need more. A client uses as much of it as its line needs. They are read one piece
 /// at a time, so this costs no memory here.
-const WINDOW_BYTES: u64 = 8 * 1024 * 1024;
+const MAX_WINDOW_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Requests that a connection's client may have in flight without a reply. Those that wait lie in the
 /// system's buffers, so this costs no memory here.
@@ -225,7 +225,7 @@ fn welcome<S: Store>(
         features: if understands_waiting { vec![WAITING.to_owned()] } else { Vec::new() },
         agent: AGENT.to_owned(),
         session: session.token(),
-        window: WINDOW_BYTES.max(context.store.granule().min_window_bytes()),
+        window: MAX_WINDOW_BYTES.max(context.store.granule().min_window_bytes()),
         requests: MAX_REQUESTS,
     };
     frames.queue(&welcome.encode(0)?);

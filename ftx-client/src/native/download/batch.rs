@@ -73,6 +73,10 @@ impl DownloadBatch {
         self.files.push(ArrivedFile { job, target, data: FileData::Existing(here), meta });
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
     pub(super) fn is_full(&self) -> bool {
         self.files.len() >= MAX_GET_BATCH_FILES || self.bytes >= MAX_GET_BATCH_BYTES
     }

@@ -4,9 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{BLOCK_BYTES, BlockRange};
-use ftx_core::native::download::{
-    DownloadStep, Fetch, RemoteVersion, RequestedFile, WINDOW_BLOCKS,
-};
+use ftx_core::native::download::{DownloadStep, Fetch, RemoteVersion, RequestedFile};
 use ftx_core::native::wire::Reply;
 use ftx_io::Incoming;
 use ftx_store::{BlockStaging, Durability, StoreError};
@@ -55,18 +53,31 @@ impl DownloadStream {
                 Ok(())
             }
             DownloadStep::Keep { file, remote } => {
+                self.line.ended(request);
                 self.keep(*file, remote);
                 Ok(())
             }
-            DownloadStep::Receive { file, meta, len } => self.receive_file(*file, meta, len).await,
-            DownloadStep::Block { file, head } => self.on_block(&file, head).await,
+            DownloadStep::Receive { file, meta, len } => {
+                let received = self.receive_file(*file, meta, len).await;
+                self.line.delivered(&self.shared.attempt, request, 0);
+                received
+            }
+            DownloadStep::Block { file, head } => {
+                let received = self.on_block(&file, head).await;
+                self.line.delivered(&self.shared.attempt, request, head.index);
+                received
+            }
             DownloadStep::Skip { len } => self.skip(len).await,
-            DownloadStep::EndBlocks { file, digest } => self.end_blocks(&file, digest).await,
+            DownloadStep::EndBlocks { file, digest } => {
+                self.line.ended(request);
+                self.end_blocks(&file, digest).await
+            }
             DownloadStep::Mismatched { file, error } => {
                 self.shared.finish(file.job, Err(error.into()));
                 Ok(())
             }
             DownloadStep::Refused { file, reason, message } => {
+                self.line.ended(request);
                 let error = refused(reason, &message);
                 match file {
                     RequestedFile::Unopened(file) => self.shared.finish(file.job, Err(error)),
@@ -101,7 +112,7 @@ impl DownloadStream {
         self.shared.queue.push_event(file.job, QueueEvent::Started { from: 0, size });
         match file.target.create(&self.executor, size).await {
             Ok(staging) => {
-                let fetch = Fetch::begun(size, self.stream, first, WINDOW_BLOCKS);
+                let fetch = Fetch::begun(size, self.stream, first);
                 let open = self.open(file, remote, fetch, staging);
                 Ok(self.requests.opened(request, open)?)
             }
@@ -161,7 +172,7 @@ impl DownloadStream {
             local.prepare(&self.executor, &file.target, &manifest, remote.meta, on_hashed);
         match prepare.await {
             Ok(Some((staging, known))) => {
-                let fetch = Fetch::resumed(&manifest, &known, WINDOW_BLOCKS);
+                let fetch = Fetch::resumed(&manifest, &known);
                 let from = fetch.progress().done;
                 self.shared.queue.push_event(job, QueueEvent::Started { from, size });
                 let open = self.open(*file, remote, fetch, staging);

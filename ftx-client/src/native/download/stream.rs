@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use ftx_core::RemoteName;
 use ftx_core::native::StreamId;
-use ftx_core::native::blocks::{BLOCK_BYTES, BlockRange};
-use ftx_core::native::download::{DownloadRequest, WINDOW_BLOCKS};
+use ftx_core::native::blocks::{BLOCK_BYTES, BlockRange, block_len};
+use ftx_core::native::download::{DownloadRequest, INITIAL_WINDOW_BLOCKS};
 use ftx_core::native::wire::{GetScope, Request, Version};
 use ftx_io::Executor;
 
@@ -17,6 +17,7 @@ use super::{
     PendingFile, lock,
 };
 use crate::native::channel::{Channel, MAX_DRAINED_FRAMES, may_leave};
+use crate::native::line::LineMeter;
 use crate::{Event, TransferError};
 
 /// Queued bytes that trigger a flush.
@@ -33,6 +34,7 @@ pub(super) struct DownloadStream {
     pub(super) comparisons: Vec<Comparison>,
     pub(super) batch: DownloadBatch,
     pub(super) spare: Vec<u8>,
+    pub(super) line: LineMeter,
 }
 
 /// The next action of a connection.
@@ -52,8 +54,8 @@ impl DownloadStream {
     ) -> Self {
         let batch = DownloadBatch::new(shared.durability);
         let requests = GetRequests::new(channel.limits.max_requests());
-        let (comparisons, spare) = (Vec::new(), Vec::new());
-        Self { shared, channel, stream, executor, requests, comparisons, batch, spare }
+        let (comparisons, spare, line) = (Vec::new(), Vec::new(), LineMeter::new());
+        Self { shared, channel, stream, executor, requests, comparisons, batch, spare, line }
     }
 
     /// Works until everything is done or something fails, and calls `report` from time to time.
@@ -75,8 +77,13 @@ impl DownloadStream {
             match self.next() {
                 NextAction::Request(open, ranges) => {
                     let (name, version) = (open.name.clone(), open.remote.version);
+                    let size = open.remote.size;
+                    let asked = ranges.clone();
                     let get = DownloadRequest::blocks(open, version, ranges);
-                    self.request(name, Some(version), get)?;
+                    let id = self.request(name, Some(version), get)?;
+                    for index in asked.iter().flat_map(|range| range.first..range.end()) {
+                        self.line.sent(id, index, block_len(size, index));
+                    }
                 }
                 NextAction::Compare(comparison) => {
                     report();
@@ -96,7 +103,7 @@ impl DownloadStream {
                         self.publish_batch().await?;
                     }
                     report();
-                    if self.requests.is_empty() && self.shared.queue.is_over() {
+                    if self.is_done() {
                         return Ok(self.channel);
                     }
                     let spare = self.is_spare();
@@ -134,22 +141,33 @@ impl DownloadStream {
         Ok(())
     }
 
+    /// Whether nothing is left to do on this connection.
+    fn is_done(&self) -> bool {
+        let is_idle = self.requests.is_empty() && self.comparisons.is_empty();
+        let is_over = self.requests.is_empty() && self.shared.queue.is_over();
+        is_over || (is_idle && self.batch.is_empty() && self.is_surplus())
+    }
+
+    fn is_surplus(&self) -> bool {
+        self.shared.attempt.is_surplus(self.stream)
+    }
+
     /// Whether the connection could be lost without losing work.
     fn is_spare(&self) -> bool {
         self.stream != 0 && self.requests.is_empty() && self.comparisons.is_empty()
     }
 
-    /// Queues a `Get`.
+    /// Queues a `Get`, and returns its id.
     fn request(
         &mut self,
         name: RemoteName,
         version: Option<Version>,
         (request, what): (GetRequest, GetScope),
-    ) -> Result<(), TransferError> {
+    ) -> Result<u32, TransferError> {
         let id = self.shared.attempt.new_request();
         self.channel.queue(id, &Request::Get { name: name.into(), version, what })?;
         self.requests.insert(id, request);
-        Ok(())
+        Ok(id)
     }
 
     fn next(&mut self) -> NextAction {
@@ -158,13 +176,14 @@ impl DownloadStream {
         {
             return NextAction::Compare(comparison);
         }
-        if !self.comparisons.is_empty() {
+        if !self.comparisons.is_empty() || self.is_surplus() {
             return NextAction::Wait;
         }
+        let window = self.line.window(&self.shared.attempt) / BLOCK_BYTES;
         let opened = lock(&self.shared.open).clone();
         let own = opened.iter().filter(|open| open.stream == self.stream).count();
         for open in opened {
-            let ranges = lock(&open.fetch).next(self.stream);
+            let ranges = lock(&open.fetch).next(self.stream, window);
             if let Some(ranges) = ranges {
                 return NextAction::Request(open, ranges);
             }
@@ -206,17 +225,19 @@ impl DownloadStream {
         };
         let local = local.or_else(|| mismatched.then(LocalData::none));
         let file = PendingFile { job: index, name: name.clone(), target, local: LocalCopy::None };
-        let get = match local {
-            None => {
-                let first = BlockRange { first: 0, count: WINDOW_BLOCKS };
-                DownloadRequest::first_blocks(Box::new(file), first)
+        let Some(local) = local else {
+            let first = BlockRange { first: 0, count: INITIAL_WINDOW_BLOCKS };
+            let get = DownloadRequest::first_blocks(Box::new(file), first);
+            let id = self.request(name, None, get)?;
+            for index in first.first..first.end() {
+                self.line.sent(id, index, BLOCK_BYTES);
             }
-            Some(local) => {
-                let local = LocalCopy::Blocks(Box::new(local));
-                DownloadRequest::manifest(Box::new(PendingFile { local, ..file }), mismatched)
-            }
+            return Ok(());
         };
-        self.request(name, None, get)
+        let local = LocalCopy::Blocks(Box::new(local));
+        let get = DownloadRequest::manifest(Box::new(PendingFile { local, ..file }), mismatched);
+        self.request(name, None, get)?;
+        Ok(())
     }
 
     /// Requests a file of `size` bytes, at most a block, unless the local file is the same.
@@ -242,7 +263,9 @@ impl DownloadStream {
                 DownloadRequest::whole_unless(file(LocalCopy::Small(existing)), digest)
             }
         };
-        self.request(name, None, get)
+        let id = self.request(name, None, get)?;
+        self.line.sent(id, 0, size);
+        Ok(())
     }
 
     /// Tells the file's observer how much of it is hashed. Stops with the attempt.

@@ -70,6 +70,7 @@ impl UploadStream {
         let cv = finish(&hasher, &open.source)?;
         // Recorded before the value is sent, because the reply may come at once.
         let is_outdated = self.requests().sent(open.request, index, cv)?;
+        self.line.sent(open.request, index, len);
         if is_outdated {
             self.shared.forget_manifest(&self.executor, open).await;
         }

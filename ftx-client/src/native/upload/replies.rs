@@ -5,7 +5,7 @@ use ftx_core::native::blocks::PartialManifest;
 use ftx_core::native::upload::{
     AnsweredUpload, RefusedFile, UnconfirmedFile, UploadEnd, UploadStep,
 };
-use ftx_core::native::wire::Request;
+use ftx_core::native::wire::{Reply, Request};
 use ftx_io::Incoming;
 
 use super::lock;
@@ -17,6 +17,14 @@ use crate::{TransferError, Transferred};
 impl UploadStream {
     pub(super) async fn on_reply(&mut self, incoming: &Incoming) -> Result<(), TransferError> {
         let (request, reply) = decode_control(incoming)?;
+        match reply {
+            Reply::Stored { index } => {
+                self.line.delivered(&self.shared.attempt, request, index);
+            }
+            Reply::Done { .. } => self.line.delivered(&self.shared.attempt, request, 0),
+            Reply::Failed { .. } => self.line.ended(request),
+            _ => {}
+        }
         let answered = self.requests().on_reply(self.stream, request, reply)?;
         let Some(AnsweredUpload { file: job, step, own }) = answered else { return Ok(()) };
         match step {

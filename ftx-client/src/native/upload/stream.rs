@@ -14,6 +14,7 @@ use super::source::UploadSource;
 use super::{OpenUpload, UploadJob, UploadWorkload, lock, source_token};
 use crate::TransferError;
 use crate::native::channel::{Channel, MAX_DRAINED_FRAMES, may_leave};
+use crate::native::line::LineMeter;
 use crate::native::queue::QueueEvent;
 
 /// The uploads of one connection.
@@ -23,6 +24,7 @@ pub(super) struct UploadStream {
     pub(super) stream: StreamId,
     pub(super) executor: Executor,
     pub(super) spare: Vec<u8>,
+    pub(super) line: LineMeter,
 }
 
 impl UploadStream {
@@ -34,7 +36,8 @@ impl UploadStream {
     ) -> Self {
         let (window, max_requests) = (channel.limits.window, channel.limits.max_requests() as u64);
         lock(&shared.requests).connect(stream, StreamLimits { window, max_requests });
-        Self { shared, channel, stream, executor, spare: Vec::new() }
+        let (spare, line) = (Vec::new(), LineMeter::new());
+        Self { shared, channel, stream, executor, spare, line }
     }
 
     pub(super) fn requests(&self) -> MutexGuard<'_, UploadRequests> {
@@ -58,11 +61,11 @@ impl UploadStream {
             tokio::pin!(changed);
             changed.as_mut().enable();
             attempt.check()?;
-            if self.requests().owed(self.stream).requests == 0 && self.shared.queue.is_over() {
+            if self.is_done() {
                 return Ok(self.into_channel());
             }
             self.expect();
-            let next = self.requests().next(self.stream);
+            let next = self.next();
             let job = match next {
                 NextUpload::File { .. } => self.shared.queue.take(),
                 _ => None,
@@ -83,6 +86,23 @@ impl UploadStream {
                 }
             }
         }
+    }
+
+    /// Whether nothing is left to do on this connection.
+    fn is_done(&self) -> bool {
+        let requests = self.requests();
+        let is_over = requests.owed(self.stream).requests == 0 && self.shared.queue.is_over();
+        is_over || (self.shared.attempt.is_surplus(self.stream) && requests.is_idle(self.stream))
+    }
+
+    /// The next message, within the window of the line.
+    fn next(&self) -> NextUpload {
+        let attempt = &self.shared.attempt;
+        let window = self.line.window(attempt);
+        let mut requests = self.requests();
+        requests.set_window(self.stream, window);
+        requests.set_surplus(self.stream, attempt.is_surplus(self.stream));
+        requests.next(self.stream)
     }
 
     fn into_channel(mut self) -> Channel {
@@ -201,6 +221,7 @@ impl UploadStream {
         let before = lock(&about.commit).before(request);
         lock(&about.commit).announce(request, sent);
         self.requests().put(self.stream, request, job, sent, before);
+        self.line.sent(request, 0, size);
         self.channel.put_data(&data).await?;
         self.channel.queue_bytes(&digest.0);
         self.spare = data;

@@ -83,7 +83,6 @@ pub enum ArrivingBlock {
 /// A client's side of one download.
 #[derive(Clone, Debug)]
 pub struct Fetch {
-    window: u64,
     /// The chaining values of the version, if its manifest is known.
     theirs: PartialManifest,
     /// Verified blocks, fetched or local.
@@ -97,11 +96,11 @@ pub struct Fetch {
 
 impl Fetch {
     /// A download of the version with this verified manifest, into a target with the blocks `local`,
-    /// perhaps of another size. Each stream may have at most `window` requested blocks on their way.
+    /// perhaps of another size.
     #[must_use]
-    pub fn resumed(manifest: &Manifest, local: &PartialManifest, window: u64) -> Self {
+    pub fn resumed(manifest: &Manifest, local: &PartialManifest) -> Self {
         let size = manifest.size();
-        let mut fetch = Self::empty(size, window);
+        let mut fetch = Self::empty(size);
         fetch.theirs = PartialManifest::from(manifest);
         for (index, cv) in local.resized(size).known_from(0) {
             if fetch.theirs.get(index) == Some(cv) {
@@ -116,8 +115,8 @@ impl Fetch {
     /// A download into an empty target, of which `stream` requested the blocks `first` before the size
     /// was known. Blocks beyond the end are ignored; any stream may request the rest.
     #[must_use]
-    pub fn begun(size: u64, stream: StreamId, first: BlockRange, window: u64) -> Self {
-        let mut fetch = Self::empty(size, window);
+    pub fn begun(size: u64, stream: StreamId, first: BlockRange) -> Self {
+        let mut fetch = Self::empty(size);
         let count = fetch.good.block_count();
         let count = first.end().min(count).saturating_sub(first.first);
         let asked = BlockRange { first: first.first, count };
@@ -128,10 +127,9 @@ impl Fetch {
         fetch
     }
 
-    fn empty(size: u64, window: u64) -> Self {
+    fn empty(size: u64) -> Self {
         let good = PartialManifest::new(size);
         Self {
-            window: window.max(1),
             theirs: good.clone(),
             todo: BlockSet::whole(good.block_count()),
             good,
@@ -142,16 +140,17 @@ impl Fetch {
     }
 
     /// Returns the ranges of a stream's next request: the lowest unrequested blocks, once half of the
-    /// stream's window is free.
-    pub fn next(&mut self, stream: StreamId) -> Option<Vec<BlockRange>> {
+    /// stream's window is free. At most `window` blocks of the stream are on their way, and at least one.
+    pub fn next(&mut self, stream: StreamId, window: u64) -> Option<Vec<BlockRange>> {
         if self.has_failed {
             return None;
         }
         let asked = self.asked.get(&stream);
         let open: u64 = asked.into_iter().flatten().map(BlockSet::len).sum();
-        let mut free = self.window.saturating_sub(open);
+        let window = window.max(1);
+        let mut free = window.saturating_sub(open);
         // Not block by block: for each request the server looks at its file.
-        if open > 0 && free < self.window.div_ceil(2) {
+        if open > 0 && free < window.div_ceil(2) {
             return None;
         }
         let mut ranges = Vec::new();

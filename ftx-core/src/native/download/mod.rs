@@ -20,7 +20,7 @@
 //! ```
 //! use ftx_core::native::blocks::{BLOCK_BYTES, BlockHasher, BlockRange, Cv, block_cv};
 //! use ftx_core::native::download::{
-//!     ArrivingBlock, DownloadRequest, DownloadStep, Fetch, OpenRequests, WINDOW_BLOCKS,
+//!     ArrivingBlock, DownloadRequest, DownloadStep, Fetch, OpenRequests, INITIAL_WINDOW_BLOCKS,
 //! };
 //! use ftx_core::native::wire::{
 //!     BLOCK_HEAD_BYTES, BlockHead, FrameKind, GetScope, HASH_BYTES, HEADER_BYTES, Meta, Reply, Request,
@@ -33,7 +33,7 @@
 //!
 //! // The client knows no size, so it asks for the first blocks.
 //! let mut requests = OpenRequests::<&str, &str>::new(512);
-//! let first = BlockRange { first: 0, count: WINDOW_BLOCKS };
+//! let first = BlockRange { first: 0, count: INITIAL_WINDOW_BLOCKS };
 //! let (request, what) = DownloadRequest::first_blocks("target", first);
 //! requests.insert(id, request);
 //! let sent = Request::Get { name: "f".into(), version: None, what }.encode(id)?;
@@ -72,7 +72,7 @@
 //!     };
 //!     match (step, &mut fetch) {
 //!         (DownloadStep::Open { file, remote, first }, _) => {
-//!             fetch = Some(Fetch::begun(remote.size, stream, first, WINDOW_BLOCKS));
+//!             fetch = Some(Fetch::begun(remote.size, stream, first));
 //!             requests.opened(id, file)?;
 //!         }
 //!         (DownloadStep::Block { head, .. }, Some(fetch)) => {
@@ -107,5 +107,5 @@ mod tests;
 
 pub use fetch::{ArrivingBlock, Fetch, FetchError};
 pub use request::DownloadRequest;
-pub use requests::{MAX_OPEN_FILES, MAX_OPENING_FILES, OpenRequests, WINDOW_BLOCKS};
+pub use requests::{INITIAL_WINDOW_BLOCKS, MAX_OPEN_FILES, MAX_OPENING_FILES, OpenRequests};
 pub use step::{DownloadStep, RemoteVersion, RequestedFile};

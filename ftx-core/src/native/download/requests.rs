@@ -3,11 +3,13 @@
 use alloc::collections::BTreeMap;
 
 use super::{DownloadRequest, DownloadStep};
+use crate::native::blocks::BLOCK_BYTES;
 use crate::native::step::StepError;
+use crate::native::window::INITIAL_WINDOW_BYTES;
 use crate::native::wire::{BlockHead, FileHead, Reply};
 
-/// Blocks of one file that a connection requests at a time. Losing the connection loses at most these.
-pub const WINDOW_BLOCKS: u64 = 8;
+/// Blocks that a connection requests of a file before it knows the file and the line.
+pub const INITIAL_WINDOW_BLOCKS: u64 = INITIAL_WINDOW_BYTES / BLOCK_BYTES;
 
 /// Files that one connection has opened for blocks. Each takes descriptors of both sides.
 pub const MAX_OPEN_FILES: usize = 4;

@@ -53,6 +53,17 @@ pub struct HashedBlock {
     pub is_last: bool,
 }
 
+/// The room of a connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
+    /// The most unanswered bytes.
+    pub(super) window: u64,
+    /// The unanswered bytes.
+    pub(super) used: u64,
+    /// It begins no further granule.
+    pub(super) is_surplus: bool,
+}
+
 impl HashedBlock {
     /// Whether nothing is sent now.
     #[must_use]
@@ -179,19 +190,16 @@ impl OfferRequest {
         }
     }
 
-    /// Assigns a block to the stream, of whose window `free` bytes are free. An idle stream has room for
-    /// any block.
-    pub(super) fn claim(
-        &mut self,
-        stream: StreamId,
-        free: u64,
-        is_idle: bool,
-    ) -> Option<ClaimedBlock> {
+    /// Assigns a block to the stream. An idle stream has room for any block.
+    pub(super) fn claim(&mut self, stream: StreamId, room: Room) -> Option<ClaimedBlock> {
         if self.state != OfferState::Sending {
             return None;
         }
-        let room = self.sender.room_for_next(stream)?;
-        if room == 0 || is_idle || room <= free { self.sender.claim(stream) } else { None }
+        let Room { window, used, is_surplus } = room;
+        let needed = self.sender.room_for_next(stream)?;
+        let free = window.max(self.sender.min_window()).saturating_sub(used);
+        let has_room = !is_surplus && (used == 0 || needed <= free);
+        if needed == 0 || has_room { self.sender.claim(stream) } else { None }
     }
 
     /// Whether the stream has begun a granule of the file, and will complete it.

@@ -19,7 +19,7 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use super::offer::{HashedBlock, OfferRequest};
+use super::offer::{HashedBlock, OfferRequest, Room};
 use super::probe::ProbePolicy;
 use super::small::SmallRequest;
 use super::step::{FileId, SentFile, UnconfirmedFile, UploadStep, out_of_step};
@@ -114,6 +114,21 @@ impl UploadRequests {
         self.streams.insert(stream, UploadStreamState::new(limits));
     }
 
+    /// Sets the most unanswered bytes of a connection, within the server's window: two granules of its store fit in
+    /// any case.
+    pub fn set_window(&mut self, stream: StreamId, bytes: u64) {
+        if let Some(state) = self.streams.get_mut(&stream) {
+            state.set_window(bytes);
+        }
+    }
+
+    /// Lets a connection end: it completes its granule and commits its own files, and begins nothing else.
+    pub fn set_surplus(&mut self, stream: StreamId, is_surplus: bool) {
+        if let Some(state) = self.streams.get_mut(&stream) {
+            state.is_surplus = is_surplus;
+        }
+    }
+
     /// Begins an `Offer`. `known` are the blocks that were hashed before; `before` is the file of an
     /// earlier attempt that got no reply.
     pub fn offer(
@@ -124,7 +139,7 @@ impl UploadRequests {
         known: PartialManifest,
         before: Option<SentFile>,
     ) {
-        let window = self.streams.get(&stream).map_or(0, UploadStreamState::window);
+        let window = self.streams.get(&stream).map_or(0, UploadStreamState::max_window);
         let sender = Sender::with_known(known, window);
         self.offers.insert(request, OfferRequest::new(file, stream, sender, before));
     }
@@ -234,7 +249,7 @@ impl UploadRequests {
         if let Some(request) = state.abandons.pop() {
             return NextUpload::Abandon { request };
         }
-        let free = state.window().saturating_sub(used);
+        let (window, is_surplus) = (state.window(), state.is_surplus);
         // A granule is completed before another one begins: the server may have memory for one only.
         let begun = self.offers.iter().find(|(_, offer)| offer.is_within_granule(stream));
         let begun = begun.map(|(&request, _)| request);
@@ -246,14 +261,18 @@ impl UploadRequests {
             if offer.home == stream && offer.is_due_commit() {
                 return NextUpload::Commit { request, file };
             }
-            if let Some(claim) = offer.claim(stream, free, used == 0) {
+            if let Some(claim) = offer.claim(stream, Room { window, used, is_surplus }) {
                 return NextUpload::Block { request, file, claim };
             }
         }
-        if self.may_begin(stream, free, used == 0) {
+        if self.may_begin(stream, window.saturating_sub(used), used == 0) {
             let wanted = self.streams.get_mut(&stream).and_then(|state| state.wanted.pop());
             let probe = self.may_probe && self.probes.probes_next();
-            return wanted.map_or(NextUpload::File { probe }, NextUpload::Wanted);
+            return match wanted {
+                Some(file) => NextUpload::Wanted(file),
+                None if is_surplus => NextUpload::Wait,
+                None => NextUpload::File { probe },
+            };
         }
         NextUpload::Wait
     }

@@ -211,6 +211,11 @@ impl Sender {
         Some(self.range_len(range))
     }
 
+    /// The smallest window in bytes that the granules do not stop.
+    pub(super) fn min_window(&self) -> u64 {
+        self.granule.map_or(0, |granule| granule.min_window_bytes().min(self.window))
+    }
+
     /// Records the chaining value of a claimed block, and decides whether to send the block.
     ///
     /// # Errors

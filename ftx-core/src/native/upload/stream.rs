@@ -36,6 +36,10 @@ impl OwedReplies {
 #[derive(Clone, Debug)]
 pub(super) struct UploadStreamState {
     limits: StreamLimits,
+    /// The part of the window that is used.
+    window: u64,
+    /// Its own granules and requests end; it begins no other ones.
+    pub(super) is_surplus: bool,
     /// `Put` and `Check` without a reply.
     small_requests: u64,
     /// Bytes of small files without a reply.
@@ -52,6 +56,8 @@ impl UploadStreamState {
     pub(super) const fn new(limits: StreamLimits) -> Self {
         Self {
             limits,
+            window: limits.window,
+            is_surplus: false,
             small_requests: 0,
             unanswered_small: 0,
             wanted: Vec::new(),
@@ -71,7 +77,16 @@ impl UploadStreamState {
     }
 
     pub(super) const fn window(&self) -> u64 {
+        self.window
+    }
+
+    /// The server's window, of which a part may be used.
+    pub(super) const fn max_window(&self) -> u64 {
         self.limits.window
+    }
+
+    pub(super) fn set_window(&mut self, bytes: u64) {
+        self.window = bytes.min(self.limits.window);
     }
 
     pub(super) const fn max_requests(&self) -> u64 {

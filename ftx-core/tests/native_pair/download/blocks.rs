@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use ftx_core::native::StreamId;
 use ftx_core::native::blocks::{BlockRange, Cv, Digest, Manifest, PartialManifest, block_len};
-use ftx_core::native::download::{ArrivingBlock, Fetch, FetchError, RemoteVersion, WINDOW_BLOCKS};
+use ftx_core::native::download::{
+    ArrivingBlock, Fetch, FetchError, INITIAL_WINDOW_BLOCKS, RemoteVersion,
+};
 use ftx_core::native::wire::BlockHead;
 
 use super::client::DownloadClient;
@@ -26,7 +28,7 @@ impl OpenFile {
     pub(super) fn ask(&mut self, stream: StreamId, ranges: &[BlockRange]) {
         let outstanding = self.outstanding.entry(stream).or_default();
         *outstanding += ranges.iter().map(|range| range.count).sum::<u64>();
-        assert!(*outstanding <= WINDOW_BLOCKS, "{outstanding} blocks are outstanding");
+        assert!(*outstanding <= INITIAL_WINDOW_BLOCKS, "{outstanding} blocks are outstanding");
     }
 }
 
@@ -80,7 +82,7 @@ impl DownloadClient {
                 }
             }
         }
-        let fetch = Fetch::resumed(manifest, &staging.block_map(), WINDOW_BLOCKS);
+        let fetch = Fetch::resumed(manifest, &staging.block_map());
         disk.staging = Some(staging.clone());
         let open = self.open(stream, name, remote, fetch);
         self.publish_if_whole(open);

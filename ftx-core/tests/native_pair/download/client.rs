@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ftx_core::native::blocks::{BLOCK_BYTES, BlockRange, block_count};
 use ftx_core::native::download::{
-    DownloadRequest, DownloadStep, Fetch, OpenRequests, RequestedFile, WINDOW_BLOCKS,
+    DownloadRequest, DownloadStep, Fetch, INITIAL_WINDOW_BLOCKS, OpenRequests, RequestedFile,
 };
 use ftx_core::native::wire::{GetScope, Reply, Request, Version};
 use ftx_core::native::{Silence, SilenceAction, StreamId};
@@ -140,7 +140,7 @@ impl DownloadClient {
                     return;
                 }
                 self.disk(&file).staging = Some(ModelStaging::new(remote.size));
-                let fetch = Fetch::begun(remote.size, stream, first, WINDOW_BLOCKS);
+                let fetch = Fetch::begun(remote.size, stream, first);
                 let open = self.open(stream, file, remote, fetch);
                 let is_whole = first.count == u64::MAX;
                 let asked = if is_whole { 0 } else { first.count.min(block_count(remote.size)) };
@@ -182,7 +182,7 @@ impl DownloadClient {
             };
         }
         if disk.published.is_none() && disk.staging.is_none() && !distrusts {
-            let first = BlockRange { first: 0, count: WINDOW_BLOCKS };
+            let first = BlockRange { first: 0, count: INITIAL_WINDOW_BLOCKS };
             return DownloadRequest::first_blocks(name, first);
         }
         DownloadRequest::manifest(name, distrusts)
@@ -265,7 +265,7 @@ impl Peer for DownloadClient {
             return Some(bytes);
         }
         for file in 0..self.open.len() {
-            if let Some(ranges) = self.open[file].fetch.next(stream) {
+            if let Some(ranges) = self.open[file].fetch.next(stream, INITIAL_WINDOW_BLOCKS) {
                 self.open[file].ask(stream, &ranges);
                 let OpenFile { name, remote, .. } = &self.open[file];
                 let (name, version) = (name.clone(), remote.version);

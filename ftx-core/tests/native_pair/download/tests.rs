@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ftx_core::native::blocks::{BLOCK_BYTES, block_count};
-use ftx_core::native::download::WINDOW_BLOCKS;
+use ftx_core::native::download::INITIAL_WINDOW_BLOCKS;
 use proptest::prelude::*;
 
 use super::client::{AttemptEnd, DownloadClient, IDLE_LIMIT, Job, MAX_REQUESTS};
@@ -192,7 +192,7 @@ proptest! {
         }
         transfer.complete(3);
         transfer.assert_arrived();
-        let again = transfer.lost * WINDOW_BLOCKS;
+        let again = transfer.lost * INITIAL_WINDOW_BLOCKS;
         let sent = transfer.pair.server.sent;
         prop_assert!((blocks..=blocks + again).contains(&sent), "{} of {}", sent, blocks);
     }
@@ -286,7 +286,7 @@ proptest! {
         }
         transfer.complete(streams);
         transfer.assert_arrived();
-        prop_assert!(transfer.pair.server.sent <= blocks + transfer.lost * WINDOW_BLOCKS);
+        prop_assert!(transfer.pair.server.sent <= blocks + transfer.lost * INITIAL_WINDOW_BLOCKS);
     }
 }
 
@@ -320,7 +320,7 @@ fn a_large_file_takes_few_round_trips() {
     assert_eq!(transfer.attempt(&[line], None), AttemptEnd::Over);
     transfer.assert_arrived();
     // A request for half of the window goes out when that half is free.
-    let most = 2 + 64 / (WINDOW_BLOCKS / 2);
+    let most = 2 + 64 / (INITIAL_WINDOW_BLOCKS / 2);
     assert!(transfer.pair.now <= most * 500, "{} ms", transfer.pair.now);
 }
 
