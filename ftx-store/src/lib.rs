@@ -45,9 +45,7 @@ pub use legacy::hash::hash_prefix;
 pub use legacy::hasher::{BadHasherState, PrefixHasher};
 pub use legacy::staging::{CHECKPOINT_BYTES, PrefixStaging, PublishedStaging};
 pub use native::batch::{BatchFile, BatchPublisher, StagingName};
-pub use native::blocks::{
-    BlockStaging, CopySource, PublishedBlocks, Recovered, StagingPurpose, hash_blocks,
-};
+pub use native::blocks::{BlockStaging, PublishedBlocks, Recovered, StagingPurpose, hash_blocks};
 pub use native::digest::digest_of_all;
 pub use native::manifests::{ManifestCache, ManifestLimits};
 pub use native::up_to_date::{ExpectedFile, UpToDateFiles};

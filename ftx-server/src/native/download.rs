@@ -33,6 +33,9 @@ pub(super) async fn on_get<S: Store>(
         (GetScope::Blocks(ranges), Some(version)) => cx.connection.recent.repeats(version, ranges),
         _ => false,
     };
+    if distrusts {
+        cx.connection.session.sent_manifest.forget();
+    }
     let name = RemoteName::parse(name)?;
     let file = open(cx, &name, version, distrusts).await?;
     // A client that downloads a file in pieces names no version in its first request only.
@@ -150,6 +153,7 @@ async fn send_manifest<S: Store>(
     reply_found(cx, file)?;
     let (executor, progress) = (cx.executor(), WorkProgress::default());
     let manifest = cx.working(progress.clone(), file.manifest(&executor, progress)).await?;
+    cx.connection.session.sent_manifest.keep(file.version(), &manifest);
     for (page, cvs) in manifest.cvs().chunks(MAX_CV_PAGE_BLOCKS).enumerate() {
         let first = (page * MAX_CV_PAGE_BLOCKS) as u64;
         cx.reply(&Reply::Cvs { first, cvs: cvs.to_vec() })?;
@@ -207,7 +211,8 @@ async fn send_bytes<S: Store>(
     file: &S::File,
     index: u64,
 ) -> Result<SentBlock, RequestError> {
-    let known = file.known_cv(index);
+    let sent = || cx.connection.session.sent_manifest.cv(file.version(), index);
+    let known = file.known_cv(index).or_else(sent);
     let (start, len) = (block_offset(index), block_len(file.size(), index));
     let mut block = BlockReader {
         index,

@@ -12,7 +12,7 @@
 //! | `offers`, `upload` | large files, block by block |
 //! | `granules` | the memory of blocks that become durable together |
 //! | `put`, `put_batch` | small files, many at a time |
-//! | `download`, `recent_ranges` | downloads |
+//! | `download`, `recent_ranges`, `sent_manifest` | downloads |
 //! | `metadata`, `list` | requests that move no file |
 //! | `shared`, `session` | the state that all connections share, and those of one client |
 //! | `source_lease`, `waiting_offers` | several runs that upload the same source |
@@ -34,6 +34,7 @@ mod put;
 mod put_batch;
 mod recent_ranges;
 mod request;
+mod sent_manifest;
 mod session;
 mod shared;
 mod source_lease;

@@ -15,6 +15,7 @@ use tracing::warn;
 
 use super::error::NativeError;
 use super::granules::BegunGranules;
+use super::sent_manifest::SentManifest;
 use super::source_lease::SourceLease;
 use crate::auth::Principal;
 
@@ -37,6 +38,7 @@ pub(super) struct ClientSession<U> {
     gone: CancellationToken,
     sessions: Weak<SessionsByToken<U>>,
     uploads: Mutex<HashMap<u32, Arc<ActiveUpload<U>>>>,
+    pub(super) sent_manifest: SentManifest,
     /// Notified when an upload has ended.
     ended: Notify,
     streams: AtomicU32,
@@ -96,6 +98,7 @@ impl<U> Sessions<U> {
             gone: CancellationToken::new(),
             sessions: Arc::downgrade(&self.by_token),
             uploads: Mutex::default(),
+            sent_manifest: SentManifest::default(),
             ended: Notify::new(),
             streams: AtomicU32::new(0),
         });

@@ -60,6 +60,23 @@ pub(crate) fn protects_written_pages(file: &File) -> bool {
     }
 }
 
+/// Whether the system may copy between these files by sharing their data on the disk.
+pub(crate) fn may_share_data(source: &File, target: &File) -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        let kind = |file: &File| {
+            let kind = rustix::fs::fstatfs(file).ok()?.f_type;
+            u32::try_from(kind).ok().filter(|kind| SHARING_MAGICS.contains(kind))
+        };
+        kind(source).is_some_and(|source| kind(target) == Some(source))
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = (source, target);
+        false
+    }
+}
+
 /// The file systems by their number in `statfs`.
 #[cfg(target_os = "linux")]
 const EXT_MAGIC: u32 = 0xef53;
@@ -71,6 +88,12 @@ const BTRFS_MAGIC: u32 = 0x9123_683e;
 const F2FS_MAGIC: u32 = 0xf2f5_2010;
 #[cfg(target_os = "linux")]
 const TMPFS_MAGIC: u32 = 0x0102_1994;
+#[cfg(target_os = "linux")]
+const BCACHEFS_MAGIC: u32 = 0xca45_1a4e;
+
+/// The file systems whose files can share data (`FICLONE`).
+#[cfg(target_os = "linux")]
+const SHARING_MAGICS: [u32; 3] = [XFS_MAGIC, BTRFS_MAGIC, BCACHEFS_MAGIC];
 
 /// Writes back all dirty pages of the file system of `dir`, which must have been opened before they
 /// became dirty. `false` where there is no such call, or where it is not known to be complete.

@@ -27,7 +27,7 @@ pub(crate) use self::directories::{
     sync_dir, sync_directory,
 };
 pub use self::file_system::{available_bytes, is_mount_point};
-pub(crate) use self::file_system::{protects_written_pages, sync_file_system};
+pub(crate) use self::file_system::{may_share_data, protects_written_pages, sync_file_system};
 pub(crate) use self::permissions::{
     Umask, Writers, has_other_names, have_same_owner, is_about_mode, is_executable, is_owned_by_us,
     owner_only, owner_only_dir, readers, restrict_to_owner, set_executable, with_mode,

@@ -7,7 +7,7 @@ use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use ftx_tests::content::{content, write_file};
-use ftx_tests::{Client, Mapping};
+use ftx_tests::{Client, DEADLINE, Direction, Mapping, Proxy, wait_until};
 use tempfile::{TempDir, tempdir};
 
 use super::setting::{NAME, age, b3sum};
@@ -15,6 +15,10 @@ use super::{MIB, Setting, Way};
 
 /// Where the program stores bytes, in the first block.
 const AT: u64 = 1000;
+
+/// When so many bytes have come from the server, it has hashed a file of 64 blocks: their chaining values
+/// alone are twice as many.
+const MANIFEST_BEGUN: u64 = 1000;
 
 /// A file system that is never written back to a disk.
 const TMPFS: &str = "/dev/shm";
@@ -146,6 +150,32 @@ fn a_file_that_was_hashed_before_the_store_can_be_downloaded() {
             mapped.run(&["--streams", streams, "--retries", "1"]);
             mapped.assert_same(&mapped.setting.target(Way::Down));
         });
+    }
+}
+
+/// The client compares its partial file with a manifest that is wrong by the time it asks for the rest.
+#[test]
+fn a_file_that_is_written_to_after_its_manifest_was_sent_can_be_downloaded() {
+    let len = 64 * MIB;
+    for streams in ["1", "3"] {
+        let setting = Setting::new_in(Path::new(TMPFS));
+        write_file(&setting.source(Way::Down), content(1, len));
+        let mut mapping = Mapping::open(&setting.source(Way::Down));
+        write_file(&setting.target(Way::Down), content(1, len / 2));
+        let proxy = Proxy::plain(setting.server.addr());
+        proxy.let_pass(Direction::ToClient, MANIFEST_BEGUN);
+        let client = setting.client(Way::Down, proxy.addr());
+        let client = client.args(["--streams", streams, "--retries", "1"]).spawn();
+        wait_until("the manifest is sent", DEADLINE, || {
+            proxy.count(Direction::ToClient) >= MANIFEST_BEGUN
+        });
+        mapping.store(len - AT, b'x');
+        proxy.let_pass(Direction::ToClient, u64::MAX);
+        client.wait(DEADLINE).assert_done();
+        let [source, target] =
+            [setting.source(Way::Down), setting.target(Way::Down)].map(|it| fs::read(it).unwrap());
+        assert_eq!(source[source.len() - usize::try_from(AT).unwrap()], b'x');
+        assert!(source == target, "other bytes arrived, {streams} streams");
     }
 }
 

@@ -88,6 +88,26 @@ fn a_beginning_under_the_name_itself_is_resumed() {
     }
 }
 
+/// Some programs give a partial file its length first, and leave holes.
+#[test]
+fn a_partial_file_of_the_whole_length_is_resumed() {
+    for way in WAYS {
+        let setting = Setting::with_file(way, 1, LEN);
+        let target = setting.target(way);
+        write_file(&target, content(1, LEN));
+        let partial = OpenOptions::new().write(true).open(target).unwrap();
+        for hole in [0, 40 * MIB] {
+            partial.write_all_at(&vec![0; 6 << 20], hole + 5).unwrap();
+        }
+        drop(partial);
+        let proxy = Proxy::plain(setting.server.addr());
+        setting.client(way, proxy.addr()).run().assert_done();
+        setting.assert_arrived(way, 1, LEN);
+        let moved = both_ways(&proxy);
+        assert!(moved < 14 * MIB + TALK, "{moved} bytes for 14 MiB, {way:?}");
+    }
+}
+
 /// Only its modification time shows that it is another version.
 #[test]
 fn a_file_that_was_touched_is_known_again() {

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use cap_std::fs::Dir;
-use ftx_core::native::blocks::{Cv, Digest, Manifest, PartialManifest, block_count};
+use ftx_core::native::blocks::{Cv, Digest, Manifest, PartialManifest};
 use ftx_core::native::wire::Meta;
 use ftx_io::Executor;
 use ftx_store::{
@@ -13,7 +13,7 @@ use ftx_store::{
     Root, StagingFiles, StoreError, check_space, meta_of,
 };
 
-use super::basis::LocalBasis;
+use super::basis::{BasisMatch, LocalBasis};
 use crate::target_paths::{TargetPaths, staged_bytes};
 use crate::{LocalPath, TransferError};
 
@@ -271,27 +271,21 @@ impl LocalData {
         let size = manifest.size();
         let Self { staging, basis } = self;
         // Done first, so that a cancellation loses no local data.
-        let local = match &basis {
-            Some(basis) => basis.block_map(target, size, &mut *on_hashed)?.resized(size),
-            None => PartialManifest::new(size),
+        let found = match &basis {
+            Some(basis) => basis.compare(target, manifest, &mut *on_hashed)?,
+            None => BasisMatch::Blocks(Vec::new()),
         };
         let staging = of_size(staging, size)?;
-        let matches = |cvs: &PartialManifest, index: u64| {
-            let theirs = usize::try_from(index).ok().and_then(|index| manifest.cvs().get(index));
-            theirs.is_some() && cvs.get(index) == theirs.copied()
-        };
-        let up_to_date = basis.as_ref().filter(|basis| {
-            basis.foreign.is_none()
-                && basis.identity.size == size
-                && (0..block_count(size)).all(|index| matches(&local, index))
-        });
-        if let Some(basis) = up_to_date {
-            if let Some(staging) = staging {
-                staging.discard()?;
+        let candidates = match (found, &basis) {
+            (BasisMatch::Blocks(candidates), _) => candidates,
+            (BasisMatch::UpToDate, basis) => {
+                if let Some(staging) = staging {
+                    staging.discard()?;
+                }
+                basis.as_ref().map_or(Ok(()), |basis| basis.keep(target, meta))?;
+                return Ok(None);
             }
-            basis.keep(target, meta)?;
-            return Ok(None);
-        }
+        };
         let staging = match staging {
             Some(staging) => {
                 target.paths.check_target(&target.directory()?)?;
@@ -301,10 +295,8 @@ impl LocalData {
         };
         if let Some(basis) = &basis {
             let staged = staging.block_map();
-            let missing: Vec<(u64, Cv)> = (0..block_count(size))
-                .filter(|&index| matches(&local, index) && !matches(&staged, index))
-                .filter_map(|index| Some((index, local.get(index)?)))
-                .collect();
+            let is_missing = |&(index, cv): &(u64, Cv)| staged.get(index) != Some(cv);
+            let missing: Vec<_> = candidates.into_iter().filter(is_missing).collect();
             basis.copy_to(target, &staging, &missing, &mut *on_hashed)?;
         }
         let staged = staging.block_map();

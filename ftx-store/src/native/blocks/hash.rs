@@ -3,11 +3,10 @@
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::thread;
 
 use ftx_core::native::blocks::{BlockHasher, BlockRange, Cv, block_count, block_len, block_offset};
 
+use super::work::{Advance, BlockWork};
 use crate::file::positioned::Positioned;
 
 /// Size of one piece in bytes: small enough to stay in a core's cache while it is hashed.
@@ -46,103 +45,40 @@ pub(super) fn hash_listed(
     threads: Option<NonZeroUsize>,
     keep_going: &mut dyn FnMut(u64) -> bool,
 ) -> io::Result<Option<Vec<Cv>>> {
-    // The helpers may finish everything before this thread gets to ask.
-    if !indices.is_empty() && !keep_going(0) {
-        return Ok(None);
-    }
-    let work = HashJob {
-        file,
-        positioned: Positioned::default(),
-        size,
-        indices,
-        total: indices.iter().map(|&index| block_len(size, index)).sum(),
-        next: AtomicUsize::new(0),
-        done: AtomicU64::new(0),
-        stopped: AtomicBool::new(false),
-    };
-    let threads = threads.or_else(|| thread::available_parallelism().ok());
-    let helpers = threads.map_or(0, |threads| threads.get() - 1).min(indices.len().max(1) - 1);
-    let mut found =
-        thread::scope(|scope| {
-            let spawn = |_| {
-                let builder = thread::Builder::new().name("ftx-blocks".into());
-                // With fewer threads it only takes longer.
-                builder.spawn_scoped(scope, || work.share(&mut |_| true)).ok()
-            };
-            let helpers: Vec<_> = (0..helpers).filter_map(spawn).collect();
-            let mut found = work.share(keep_going);
-            for helper in helpers {
-                found.extend(helper.join().unwrap_or_else(|_| {
-                    vec![(0, Err(io::Error::other("a hashing thread panicked")))]
-                }));
-            }
-            found
-        });
-    found.sort_by_key(|&(at, _)| at);
-    let cvs: Vec<Cv> = found.into_iter().map(|(_, cv)| cv).collect::<io::Result<_>>()?;
-    Ok((cvs.len() == indices.len()).then_some(cvs))
+    let positioned = Positioned::default();
+    let total = indices.iter().map(|&index| block_len(size, index)).sum();
+    let work = BlockWork::new(indices, total);
+    work.run(threads, PIECE_BYTES, keep_going, |&index, buffer, advance| {
+        read_hashed((file, &positioned), size, index, buffer, advance)
+    })
 }
 
-/// The state shared by the threads.
-struct HashJob<'a> {
-    file: &'a File,
-    positioned: Positioned,
+/// Reads one block of a file and computes its chaining value; `None` when the work is stopped. A
+/// buffer of a whole block has its bytes afterwards, a shorter one is used again for each piece.
+pub(super) fn read_hashed(
+    (file, positioned): (&File, &Positioned),
     size: u64,
-    indices: &'a [u64],
-    /// The number of bytes in all blocks.
-    total: u64,
-    /// The position in the list of the next unclaimed block.
-    next: AtomicUsize,
-    /// The number of bytes hashed.
-    done: AtomicU64,
-    stopped: AtomicBool,
-}
-
-impl HashJob<'_> {
-    /// Hashes blocks until none is left or the work is stopped. Returns results with their
-    /// positions in the list.
-    fn share(&self, keep_going: &mut dyn FnMut(u64) -> bool) -> Vec<(usize, io::Result<Cv>)> {
-        let mut buffer = vec![0; PIECE_BYTES];
-        let mut found = Vec::new();
-        loop {
-            let at = self.next.fetch_add(1, Ordering::Relaxed);
-            let Some(&index) = self.indices.get(at) else { return found };
-            match self.hash(index, &mut buffer, keep_going) {
-                Ok(None) => return found,
-                Ok(Some(cv)) => found.push((at, Ok(cv))),
-                Err(error) => {
-                    self.stopped.store(true, Ordering::Relaxed);
-                    found.push((at, Err(error)));
-                    return found;
-                }
+    index: u64,
+    buffer: &mut [u8],
+    advance: &mut Advance<'_>,
+) -> io::Result<Option<Cv>> {
+    let mut hasher = BlockHasher::new(size, index);
+    let mut offset = block_offset(index);
+    while hasher.left() > 0 {
+        for piece in buffer.chunks_mut(PIECE_BYTES) {
+            let wanted = usize::try_from(hasher.left()).unwrap_or(PIECE_BYTES).min(piece.len());
+            let piece = piece.get_mut(..wanted).unwrap_or_default();
+            if piece.is_empty() {
+                break;
             }
-        }
-    }
-
-    /// Computes the chaining value of one block; `None` when the work is stopped.
-    fn hash(
-        &self,
-        index: u64,
-        buffer: &mut [u8],
-        keep_going: &mut dyn FnMut(u64) -> bool,
-    ) -> io::Result<Option<Cv>> {
-        let mut hasher = BlockHasher::new(self.size, index);
-        let mut offset = block_offset(index);
-        while hasher.left() > 0 {
-            let wanted = usize::try_from(hasher.left()).unwrap_or(PIECE_BYTES).min(PIECE_BYTES);
-            let piece = buffer.get_mut(..wanted).unwrap_or_default();
-            self.positioned.read_exact_at(self.file, piece, offset)?;
+            positioned.read_exact_at(file, piece, offset)?;
             hasher.update(piece);
             let len = piece.len() as u64;
             offset = offset.saturating_add(len);
-            let done = self.done.fetch_add(len, Ordering::Relaxed) + len;
-            if done < self.total && !keep_going(done) {
-                self.stopped.store(true, Ordering::Relaxed);
-            }
-            if self.stopped.load(Ordering::Relaxed) && done < self.total {
+            if !advance.by(len) {
                 return Ok(None);
             }
         }
-        hasher.finish().map(Some).map_err(io::Error::other)
     }
+    hasher.finish().map(Some).map_err(io::Error::other)
 }

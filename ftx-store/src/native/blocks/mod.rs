@@ -21,15 +21,16 @@ mod publish;
 mod recover;
 #[cfg(test)]
 mod tests;
+mod work;
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use cap_std::fs::Dir;
 use ftx_core::native::blocks::{BLOCK_BYTES, Cv, PartialManifest, block_len, block_offset};
 
-pub use self::copy::CopySource;
 pub use self::hash::hash_blocks;
 use self::log::BlockLog;
 pub use self::publish::PublishedBlocks;
@@ -57,6 +58,9 @@ pub struct BlockStaging {
     size: u64,
     locked: LockedFile,
     positioned: Positioned,
+    /// Held while bytes are written. The system lets one thread at a time write to a file anyway, but
+    /// has the others spin, and the processor is needed.
+    writing: Mutex<()>,
     durability: Durability,
 }
 
@@ -165,6 +169,7 @@ impl BlockStaging {
     /// beyond the end; [`StoreError::Failed`] after a failed sync.
     pub fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), StoreError> {
         self.forget_blocks(offset, bytes.len() as u64)?;
+        let _turn = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let written = self.positioned.write_all_at(self.locked.file(), bytes, offset);
         written.map_err(|error| StoreError::io("write", self.data(), error))
     }
@@ -269,7 +274,7 @@ impl BlockStaging {
 
     fn assemble(log: BlockLog, name: String, size: u64, locked: LockedFile) -> Self {
         let (positioned, durability) = (Positioned::default(), Durability::default());
-        Self { log, name, size, locked, positioned, durability }
+        Self { log, name, size, locked, positioned, writing: Mutex::default(), durability }
     }
 
     fn data(&self) -> &Path {

@@ -7,15 +7,12 @@ use ftx_core::RemoteName;
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{BlockRange, Cv, Digest, block_len};
 use ftx_core::native::wire::Overwrite;
-use ftx_store::{BlockStaging, CopySource, Existing, Parents, StoreError};
+use ftx_store::{BlockStaging, Existing, Parents, StoreError};
 
 use super::confirm::keep;
 use super::published_version::PublishedVersion;
 use super::upload::{Basis, BlockWriter, LeasedStaging};
 use crate::store::{Naming, Refusal, WorkProgress};
-
-/// Blocks copied between two checks for cancellation.
-const COPY_STEP_BLOCKS: usize = 64;
 
 impl BlockWriter {
     /// Publishes the file. Whether the published one was this very one already. Blocks.
@@ -154,21 +151,21 @@ impl BlockWriter {
         let total = indices().map(|index| block_len(self.size, index)).sum();
         let blocks: Option<Vec<(u64, Cv)>> =
             indices().map(|index| Some((index, known.get(index)?))).collect();
-        let source = CopySource { file, identity };
-        let mut done = 0;
-        for some in blocks.ok_or_else(changed)?.chunks(COPY_STEP_BLOCKS) {
-            if !progress.set(done, total) {
-                return Err(StoreError::Cancelled { path: self.name.as_str().into() }.into());
-            }
-            if let Err(error) = staging.copy_blocks(source, some) {
-                // The cached values may be the wrong ones.
-                self.inner.native.manifests.forget(identity);
-                return Err(self.refused(error));
-            }
+        let blocks = blocks.ok_or_else(changed)?;
+        let mut before = 0;
+        let mut go_on = |done: u64| {
             self.last_write.touch();
-            let len = some.iter().map(|&(index, _)| block_len(self.size, index)).sum();
-            self.reserved.used(len);
-            done += len;
+            self.reserved.used(done.saturating_sub(before));
+            before = before.max(done);
+            progress.set(done, total)
+        };
+        let copied = staging.copy_blocks(file, &blocks, &mut go_on);
+        let copied = copied.map_err(|error| self.refused(error))?;
+        go_on(total);
+        if copied < blocks.len() {
+            // The cached values are the wrong ones, or the file has changed.
+            self.inner.native.manifests.forget(identity);
+            return Err(self.refused(changed()));
         }
         Ok(())
     }

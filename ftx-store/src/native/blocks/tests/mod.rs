@@ -17,16 +17,11 @@ use ftx_core::native::blocks::{BLOCK_BYTES, Cv, block_count, block_cv, block_len
 use ftx_core::native::wire::{Meta, Mtime};
 use tempfile::TempDir;
 
-use super::{BlockStaging, CopySource, StagingPurpose};
+use super::{BlockStaging, StagingPurpose};
 use crate::{BootId, Durability, Existing, FileIdentity, StagingFiles, StoreError, meta_of};
 
 const HERE: Option<BootId> = Some(BootId([1; 16]));
 const ELSEWHERE: Option<BootId> = Some(BootId([2; 16]));
-
-/// A file to copy blocks from.
-fn source_of<'a>(file: &'a std::fs::File, identity: &'a FileIdentity) -> CopySource<'a> {
-    CopySource { file, identity }
-}
 
 fn scratch() -> (TempDir, Dir) {
     let temp = tempfile::tempdir().unwrap();
