@@ -54,8 +54,15 @@ impl ReadSnapshot {
     /// # Errors
     /// Failures to query its metadata.
     pub fn take(file: &File) -> io::Result<Self> {
+        Self::take_of(file, FileIdentity::of_std(file)?)
+    }
+
+    /// As [`take`](Self::take), for a file that had this identity a moment ago.
+    ///
+    /// # Errors
+    /// As [`take`](Self::take).
+    pub fn take_of(file: &File, identity: FileIdentity) -> io::Result<Self> {
         let since = SystemTime::now();
-        let identity = FileIdentity::of_std(file)?;
         let is_candidate = identity.size >= MIN_CACHED_BYTES
             && !identity.is_racy(since)
             && sys::protects_written_pages(file);
@@ -77,8 +84,11 @@ impl ReadSnapshot {
     /// have changed meanwhile, or could change later invisibly.
     #[must_use]
     pub fn confirm(&self, file: &File) -> Option<StableIdentity> {
+        if !self.shows_changes {
+            return None;
+        }
         let now = FileIdentity::of_std(file).ok()?;
-        (self.shows_changes && now == self.identity).then_some(StableIdentity(now))
+        (now == self.identity).then_some(StableIdentity(now))
     }
 }
 

@@ -84,6 +84,21 @@ impl<'a> Destination<'a> {
         Ok(Self { dir, name, old, wanted: wanted.with(meta) })
     }
 
+    /// The destination of a file whose name was free a moment ago; [`look`](Self::look) finds out
+    /// whether it still is.
+    ///
+    /// # Errors
+    /// Failures to query the attributes of new files.
+    pub(crate) fn free(
+        dir: &'a Dir,
+        name: &'a Path,
+        meta: Option<&Meta>,
+        new: impl FnOnce(&Dir) -> io::Result<Attributes>,
+    ) -> Result<Self, StoreError> {
+        let wanted = new(dir).map_err(|error| StoreError::io("look at", name, error))?;
+        Ok(Self { dir, name, old: None, wanted: wanted.with(meta) })
+    }
+
     /// Whether other users may write to a file with these attributes. A partial file with them
     /// [would not be resumed](crate::staging::private_file).
     pub(crate) fn is_for_others(&self) -> bool {

@@ -8,6 +8,7 @@ mod directories;
 mod file_system;
 mod permissions;
 mod rename;
+mod unnamed;
 
 use std::fs::File;
 use std::io;
@@ -33,6 +34,7 @@ pub(crate) use self::permissions::{
     owner_only, owner_only_dir, readers, restrict_to_owner, set_executable, with_mode,
 };
 pub(crate) use self::rename::{rename_exclusive, rename_new};
+pub(crate) use self::unnamed::{create_unnamed, name_unnamed};
 
 /// Seconds since 1970 by the system's clock.
 pub(crate) fn unix_now() -> u64 {

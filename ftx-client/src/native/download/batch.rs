@@ -39,8 +39,8 @@ struct ArrivedFile {
 
 #[derive(Debug)]
 enum FileData {
-    /// All its bytes.
-    Fetched(Vec<u8>),
+    /// All its bytes. With `is_new`, its name was free when it was requested.
+    Fetched { data: Vec<u8>, is_new: bool },
     /// None: the file at the target, of this identity, is up to date.
     Existing(FileIdentity),
 }
@@ -57,9 +57,17 @@ impl DownloadBatch {
         buffer
     }
 
-    pub(super) fn push(&mut self, job: usize, target: DownloadTarget, data: Vec<u8>, meta: Meta) {
+    /// Adds a file that has arrived. With `is_new`, its name was free when it was requested.
+    pub(super) fn push(
+        &mut self,
+        (job, target): (usize, DownloadTarget),
+        data: Vec<u8>,
+        meta: Meta,
+        is_new: bool,
+    ) {
         self.bytes += data.len();
-        self.files.push(ArrivedFile { job, target, data: FileData::Fetched(data), meta });
+        let data = FileData::Fetched { data, is_new };
+        self.files.push(ArrivedFile { job, target, data, meta });
     }
 
     /// Adds a file that is up to date.
@@ -108,7 +116,7 @@ impl DownloadBatch {
 
     fn take_back(&mut self, files: Vec<ArrivedFile>) {
         let buffers = files.into_iter().filter_map(|file| match file.data {
-            FileData::Fetched(data) => Some(data),
+            FileData::Fetched { data, .. } => Some(data),
             FileData::Existing(_) => None,
         });
         self.spares.extend(buffers.filter(|buffer| buffer.capacity() <= MAX_SPARE_BYTES));
@@ -149,7 +157,7 @@ fn keep_in(root: &Root, group: &[ArrivedFile]) -> Vec<BatchOutcome> {
         .iter()
         .filter_map(|file| match file.data {
             FileData::Existing(identity) => Some((file, identity, file.target.name())),
-            FileData::Fetched(_) => None,
+            FileData::Fetched { .. } => None,
         })
         .collect();
     let mut present = UpToDateFiles::new(root);
@@ -176,14 +184,18 @@ fn store_in(publisher: &BatchPublisher, dir: &Dir, group: &[ArrivedFile]) -> Vec
     let fetched: Vec<_> = group
         .iter()
         .filter_map(|file| match &file.data {
-            FileData::Fetched(data) => Some((file, data)),
+            FileData::Fetched { data, is_new } => Some((file, data, *is_new)),
             FileData::Existing(_) => None,
         })
         .collect();
     let batch: Vec<BatchFile<'_>> = fetched
         .iter()
-        .map(|(file, data)| BatchFile {
-            staging: StagingName::Part(file.target.parts()),
+        .map(|(file, data, is_new)| BatchFile {
+            staging: if *is_new {
+                StagingName::New(file.target.parts())
+            } else {
+                StagingName::Part(file.target.parts())
+            },
             target_dir: dir,
             target: file.target.name(),
             bytes: data,
@@ -195,7 +207,7 @@ fn store_in(publisher: &BatchPublisher, dir: &Dir, group: &[ArrivedFile]) -> Vec
     fetched
         .iter()
         .zip(published)
-        .map(|((file, data), published)| {
+        .map(|((file, data, _), published)| {
             let moved = data.len() as u64;
             let done = published.map(|()| Transferred { moved, already_there: false });
             // With the path that the user gave, not the name in its directory.

@@ -10,7 +10,7 @@ use ftx_io::CHUNK_BYTES;
 use ftx_store::{BlockStaging, StoreError};
 
 use super::stream::DownloadStream;
-use super::{OpenDownload, PendingFile, lock};
+use super::{LocalCopy, OpenDownload, PendingFile, lock};
 use crate::native::queue::QueueEvent;
 use crate::{TransferError, Transferred};
 
@@ -148,7 +148,7 @@ impl DownloadStream {
         meta: Meta,
         len: u64,
     ) -> Result<(), TransferError> {
-        let PendingFile { job, target, .. } = file;
+        let PendingFile { job, target, local, .. } = file;
         let mut data = self.batch.buffer();
         self.channel.read_exact(&mut data, usize::try_from(len).unwrap_or(0)).await?;
         let claimed = self.channel.read_hash().await?;
@@ -159,7 +159,8 @@ impl DownloadStream {
             return Ok(());
         }
         self.shared.queue.push_event(job, QueueEvent::Started { from: 0, size: len });
-        self.batch.push(job, target, data, meta);
+        let is_new = matches!(local, LocalCopy::Missing);
+        self.batch.push((job, target), data, meta, is_new);
         Ok(())
     }
 

@@ -71,6 +71,8 @@ struct PendingFile {
 /// The local data of a file.
 enum LocalCopy {
     None,
+    /// Nothing has the name.
+    Missing,
     /// At most a block, at the target.
     Small(ExistingFile),
     /// Of any size, to be compared block by block.
@@ -92,7 +94,7 @@ impl PendingFile {
     fn take_local(&mut self) -> LocalData {
         match std::mem::replace(&mut self.local, LocalCopy::None) {
             LocalCopy::Blocks(local) => *local,
-            LocalCopy::None | LocalCopy::Small(_) => LocalData::none(),
+            LocalCopy::None | LocalCopy::Missing | LocalCopy::Small(_) => LocalData::none(),
         }
     }
 }
@@ -102,7 +104,7 @@ impl LocalCopy {
     fn bytes(&self) -> u64 {
         match self {
             Self::Blocks(local) => local.bytes(),
-            Self::None | Self::Small(_) => 0,
+            Self::None | Self::Missing | Self::Small(_) => 0,
         }
     }
 
@@ -110,7 +112,7 @@ impl LocalCopy {
     fn all_bytes(&self) -> u64 {
         match self {
             Self::Blocks(local) => local.all_bytes(),
-            Self::None | Self::Small(_) => 0,
+            Self::None | Self::Missing | Self::Small(_) => 0,
         }
     }
 }

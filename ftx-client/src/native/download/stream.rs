@@ -11,7 +11,7 @@ use ftx_core::native::wire::{GetScope, Request, Version};
 use ftx_io::Executor;
 
 use super::batch::DownloadBatch;
-use super::target::{DownloadTarget, LocalData, OnHashed};
+use super::target::{DownloadTarget, ExistingFile, LocalData, OnHashed};
 use super::{
     Comparison, DownloadJob, DownloadWorkload, GetRequest, GetRequests, LocalCopy, OpenDownload,
     PendingFile, lock,
@@ -257,11 +257,10 @@ impl DownloadStream {
         };
         let file = |local| Box::new(PendingFile { job: index, name: name.clone(), target, local });
         let get = match existing {
-            None => DownloadRequest::whole(file(LocalCopy::None)),
-            Some(existing) => {
-                let digest = existing.digest;
-                DownloadRequest::whole_unless(file(LocalCopy::Small(existing)), digest)
+            LocalCopy::Small(ExistingFile { digest, .. }) => {
+                DownloadRequest::whole_unless(file(existing), digest)
             }
+            absent => DownloadRequest::whole(file(absent)),
         };
         let id = self.request(name, None, get)?;
         self.line.sent(id, 0, size);

@@ -13,6 +13,7 @@ use ftx_store::{
     Root, StagingFiles, StoreError, check_space, meta_of,
 };
 
+use super::LocalCopy;
 use super::basis::{BasisMatch, LocalBasis};
 use crate::target_paths::{TargetPaths, staged_bytes};
 use crate::{LocalPath, TransferError};
@@ -91,7 +92,7 @@ impl DownloadTarget {
         Ok(executor.run(move || target.inspect_now(on_hashed)).await??)
     }
 
-    /// The file at the target, if it has this size, at most a block.
+    /// The file at the target, of which only one of this size, at most a block, is read.
     ///
     /// # Errors
     /// The target is something that a file cannot replace.
@@ -99,17 +100,17 @@ impl DownloadTarget {
         &self,
         executor: &Executor,
         size: u64,
-    ) -> Result<Option<ExistingFile>, TransferError> {
+    ) -> Result<LocalCopy, TransferError> {
         let paths = self.paths.clone();
         let look = move || {
             let (file, metadata) = match paths.open_target() {
                 Ok(opened) => opened,
-                Err(error @ StoreError::NotFound { .. }) => return Err(error),
+                Err(StoreError::NotFound { .. }) => return Ok(LocalCopy::Missing),
                 // An unreadable file can still be replaced, a device cannot.
                 Err(error) => return paths.existing_directory().and(Err(error)),
             };
             if metadata.len() != size {
-                return Ok(None);
+                return Ok(LocalCopy::None);
             }
             // One byte more, to reach the end without growing.
             let most = size.saturating_add(1);
@@ -118,7 +119,7 @@ impl DownloadTarget {
                 .read_to_end(&mut bytes)
                 .map_err(|error| StoreError::io("read", paths.path(), error))?;
             let (identity, meta) = (FileIdentity::of(&metadata), meta_of(&metadata));
-            Ok(Some(ExistingFile { digest: Digest::of(&bytes), identity, meta }))
+            Ok(LocalCopy::Small(ExistingFile { digest: Digest::of(&bytes), identity, meta }))
         };
         match executor.run(look).await? {
             Err(
@@ -126,7 +127,7 @@ impl DownloadTarget {
                 | StoreError::IsDirectory { .. }
                 | StoreError::NotRegular { .. }),
             ) => Err(error.into()),
-            looked => Ok(looked.ok().flatten()),
+            looked => Ok(looked.unwrap_or(LocalCopy::None)),
         }
     }
 

@@ -42,6 +42,9 @@ pub enum StagingName<'a> {
     Own(&'a Path),
     /// The first free one of these names. Remains of an interrupted transfer are replaced.
     Part(&'a PartNames),
+    /// As `Part`, for a target that was not there a moment ago. Where the system can, and nothing is
+    /// synced, the file has no name before it is complete, which saves system calls.
+    New(&'a PartNames),
 }
 
 /// One file of a batch.
@@ -143,21 +146,54 @@ impl BatchPublisher {
         }
         outcomes.extend(files.iter().zip(written).map(|(file, written)| {
             // It stays locked until it is renamed.
-            let Written { locked, staging, destination, .. } = written?;
+            let Some(Written { locked, staging, destination, .. }) = written? else {
+                return Ok(());
+            };
             let named = self.name(file, (locked.file(), &staging), destination, &mut new);
             named.inspect_err(|_| self.clear_away(&staging))
         }));
     }
 
-    /// Writes a file under its staging name, with the attributes that it takes over.
+    /// Publishes a file that has no name before it is complete. `false` if that is impossible, or
+    /// the name is taken by now.
+    fn publish_unnamed<'a>(
+        &self,
+        file: &BatchFile<'a>,
+        new: &mut NewFiles<'a>,
+    ) -> Result<bool, StoreError> {
+        let StagingName::New(parts) = file.staging else { return Ok(false) };
+        if self.durability == Durability::Full || file.existing != Existing::Replace {
+            return Ok(false);
+        }
+        parts.check_target(&self.dir)?;
+        // The remains of an interrupted transfer must not outlive the file.
+        let remains = parts.all().next();
+        if remains.is_some_and(|files| self.dir.symlink_metadata(&files.journal).is_ok()) {
+            return Ok(false);
+        }
+        let destination = new.expect_free(file)?;
+        let (mode, made) = new.staging(self, &destination, true)?;
+        let Some(mut unnamed) = sys::create_unnamed(&self.dir, mode) else { return Ok(false) };
+        let written = unnamed.write_all(file.bytes);
+        written.map_err(|error| StoreError::io("write", file.target, error))?;
+        destination.apply_attributes(&unnamed, &made)?;
+        apply_time_to_new(&file.meta, &unnamed, file.target);
+        Ok(sys::name_unnamed(&unnamed, file.target_dir, file.target))
+    }
+
+    /// Writes a file under its staging name, with the attributes that it takes over. `None` if it
+    /// has its own name already.
     fn write<'a>(
         &self,
         file: &BatchFile<'a>,
         new: &mut NewFiles<'a>,
-    ) -> Result<Written<'a>, StoreError> {
+    ) -> Result<Option<Written<'a>>, StoreError> {
         check_single(file.target)?;
+        if self.publish_unnamed(file, new)? {
+            return Ok(None);
+        }
         let destination = new.look(file)?;
-        let (mode, made) = new.staging(self, &destination)?;
+        let (mode, made) = new.staging(self, &destination, self.exclusive_dir)?;
         let (locked, staging) = self.create(file, mode)?;
         #[cfg(test)]
         let locked = self.fill_disk_for(&staging, locked);
@@ -169,7 +205,7 @@ impl BatchPublisher {
             Ok(given)
         });
         match done {
-            Ok(is_changed) => Ok(Written { locked, staging, destination, is_changed }),
+            Ok(is_changed) => Ok(Some(Written { locked, staging, destination, is_changed })),
             Err(error) => {
                 self.clear_away(&staging);
                 Err(error)
@@ -196,7 +232,7 @@ impl BatchPublisher {
                 };
                 Ok((locked, Cow::Borrowed(name)))
             }
-            StagingName::Part(parts) => {
+            StagingName::Part(parts) | StagingName::New(parts) => {
                 parts.check_target(dir)?;
                 for files in parts.all() {
                     if let Some(locked) = LockedFile::create_part(dir, &files)? {
@@ -217,7 +253,7 @@ impl BatchPublisher {
     fn sync(
         &self,
         files: &[BatchFile<'_>],
-        written: &mut [Result<Written<'_>, StoreError>],
+        written: &mut [Result<Option<Written<'_>>, StoreError>],
         file_system: Option<File>,
     ) {
         // A failure may concern another program's file; single syncs tell.
@@ -225,7 +261,7 @@ impl BatchPublisher {
             return;
         }
         for (file, outcome) in files.iter().zip(written) {
-            let Ok(Written { locked, staging, is_changed, .. }) = outcome else { continue };
+            let Ok(Some(Written { locked, staging, is_changed, .. })) = outcome else { continue };
             let plain = !*is_changed && file.meta.mtime.is_none();
             let synced = if plain { locked.file().sync_data() } else { locked.file().sync_all() };
             if let Err(error) = synced {
@@ -302,29 +338,43 @@ impl<'a> NewFiles<'a> {
     /// Inspects the destination of a file.
     fn look(&mut self, file: &BatchFile<'a>) -> Result<Destination<'a>, StoreError> {
         let BatchFile { target_dir, target, existing, .. } = *file;
-        let new = |dir: &Dir| match &self.last {
-            Some((last, attributes)) if std::ptr::eq(*last, target_dir) => Ok(attributes.clone()),
-            _ => {
-                let attributes = Attributes::of_new(dir, self.umask)?;
-                self.last = Some((target_dir, attributes.clone()));
-                Ok(attributes)
-            }
-        };
+        let new = |_: &Dir| self.attributes_in(target_dir);
         Destination::look(target_dir, target, Some(&file.meta), existing, new)
     }
 
+    /// The destination of a file whose name is probably free.
+    fn expect_free(&mut self, file: &BatchFile<'a>) -> Result<Destination<'a>, StoreError> {
+        let BatchFile { target_dir, target, .. } = *file;
+        let new = |_: &Dir| self.attributes_in(target_dir);
+        Destination::free(target_dir, target, Some(&file.meta), new)
+    }
+
+    /// The attributes of a new file in a directory.
+    fn attributes_in(&mut self, dir: &'a Dir) -> io::Result<Attributes> {
+        match &self.last {
+            Some((last, attributes)) if std::ptr::eq(*last, dir) => Ok(attributes.clone()),
+            _ => {
+                let attributes = Attributes::of_new(dir, self.umask)?;
+                self.last = Some((dir, attributes.clone()));
+                Ok(attributes)
+            }
+        }
+    }
+
     /// Returns the mode with which `publisher` creates the staged file, and its attributes then.
+    /// With `exclusive`, no other user can reach it.
     fn staging(
         &mut self,
         publisher: &BatchPublisher,
         destination: &Destination<'_>,
+        exclusive: bool,
     ) -> Result<(u32, Attributes), StoreError> {
         let new = match self.of_stagings.take() {
             Some(new) => new,
             None => Attributes::of_new(&publisher.dir, self.umask)
                 .map_err(|error| StoreError::io("look at", ".", error))?,
         };
-        let made = destination.created_in(&new, self.umask, publisher.exclusive_dir);
+        let made = destination.created_in(&new, self.umask, exclusive);
         self.of_stagings = Some(new);
         Ok(made)
     }

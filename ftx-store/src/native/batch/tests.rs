@@ -211,3 +211,90 @@ fn a_users_file_under_the_name_of_a_partial_file_is_left_alone() {
         assert_eq!(scratch.leftovers(), 2);
     }
 }
+
+/// On tmpfs, which has files without a name.
+#[cfg(target_os = "linux")]
+mod unnamed {
+    use super::super::NewFiles;
+    use super::*;
+
+    fn on_tmpfs() -> (TempDir, Dir) {
+        let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+        let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
+        (temp, dir)
+    }
+
+    fn new<'a>(parts: &'a PartNames, dir: &'a Dir) -> BatchFile<'a> {
+        BatchFile { staging: StagingName::New(parts), ..file(Path::new(""), dir, "x") }
+    }
+
+    fn names(dir: &Dir) -> Vec<String> {
+        let names = dir.entries().unwrap().map(|entry| entry.unwrap().file_name());
+        let mut names: Vec<String> = names.map(|name| name.into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    /// Whether it is published without a name before.
+    fn is_published(file: &BatchFile<'_>, durability: Durability) -> bool {
+        let publisher = BatchPublisher::new(file.target_dir, durability).unwrap();
+        publisher.publish_unnamed(file, &mut NewFiles::new()).unwrap()
+    }
+
+    #[test]
+    fn a_new_file_has_the_attributes_of_any_other() {
+        let mtime = Mtime::new(1_000_000_000, 7000);
+        for executable in [false, true] {
+            let (_temp, dir) = on_tmpfs();
+            let parts = PartNames::of("x");
+            let meta = Meta { mtime, executable, ..Meta::default() };
+            assert!(is_published(&BatchFile { meta, ..new(&parts, &dir) }, Durability::None));
+            let other = BatchFile { target: Path::new("y"), meta, ..part(&parts, &dir) };
+            let publisher = BatchPublisher::new(&dir, Durability::None).unwrap();
+            publisher.publish(&[other]).remove(0).unwrap();
+            assert_eq!(names(&dir), ["x", "y"]);
+            assert_eq!(dir.read_to_string("x").unwrap(), "x");
+            let [new, other] = ["x", "y"].map(|name| dir.metadata(name).unwrap());
+            assert_eq!((new.permissions(), meta_of(&new)), (other.permissions(), meta_of(&other)));
+            assert_eq!(meta_of(&new).mtime, mtime);
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_taken_meanwhile_is_replaced_as_any_other() {
+        let (_temp, dir) = on_tmpfs();
+        dir.write("x", "another program's").unwrap();
+        let parts = PartNames::of("x");
+        assert!(!is_published(&new(&parts, &dir), Durability::None));
+        assert_eq!(dir.read_to_string("x").unwrap(), "another program's");
+        let publisher = BatchPublisher::new(&dir, Durability::None).unwrap();
+        publisher.publish(&[new(&parts, &dir)]).remove(0).unwrap();
+        assert_eq!(
+            (dir.read_to_string("x").unwrap().as_str(), names(&dir)),
+            ("x", vec!["x".into()])
+        );
+    }
+
+    #[test]
+    fn remains_of_an_interrupted_transfer_do_not_outlive_the_file() {
+        let (_temp, dir) = on_tmpfs();
+        let parts = PartNames::of("x");
+        let StagingFiles { data, journal } = parts.choose(&dir).unwrap();
+        dir.write(&data, "some blocks").unwrap();
+        let begin = JournalRecord::Begin { name: "x".to_owned(), boot: None, created_unix: 0 };
+        Journal::create(&dir, &journal).unwrap().append(&begin).unwrap();
+        let publisher = BatchPublisher::new(&dir, Durability::None).unwrap();
+        publisher.publish(&[new(&parts, &dir)]).remove(0).unwrap();
+        assert_eq!(names(&dir), ["x"]);
+    }
+
+    #[test]
+    fn a_file_that_must_be_durable_has_a_name_to_be_synced_under() {
+        let (_temp, dir) = on_tmpfs();
+        let parts = PartNames::of("x");
+        assert!(!is_published(&new(&parts, &dir), Durability::Full));
+        let keep = BatchFile { existing: Existing::Keep, ..new(&parts, &dir) };
+        assert!(!is_published(&keep, Durability::None));
+        assert_eq!(names(&dir), [""; 0]);
+    }
+}

@@ -49,7 +49,7 @@ impl LocalFile {
         let (file, metadata) = inner.root.open_regular(Path::new(name.as_str()))?;
         let (meta, file) = (meta_of(&metadata), file.into_std());
         let (inner, name) = (Arc::clone(inner), name.clone());
-        let snapshot = ReadSnapshot::take(&file)
+        let snapshot = ReadSnapshot::take_of(&file, FileIdentity::of(&metadata))
             .map_err(|error| StoreError::io("look at", name.as_str(), error))?;
         let identity = *snapshot.identity();
         let manifests = &inner.native.manifests;
