@@ -10,8 +10,9 @@ use crate::signal::Signal;
 use crate::totals::JobTotals;
 
 /// The time for which a thread that has taken events lets further events gather. Waking it for each
-/// of ten thousand small files takes about as long as transferring them.
-const GATHER_FOR: Duration = Duration::from_millis(2);
+/// of ten thousand small files takes about as long as transferring them, and a progress bar is drawn
+/// less often than that.
+const GATHER_FOR: Duration = Duration::from_millis(10);
 
 /// A queue bounded by the jobs in it: it holds one coalescing event for each job, file and kind,
 /// and of the events that are never dropped, one for each file and a few for each job.
