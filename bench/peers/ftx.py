@@ -16,6 +16,7 @@ class Ftx:
         self._server, self._client = directory / "ftx-server", directory / "ftx-client"
         self._options, self._tls = options, tls
         self._fingerprint, self._plain = None, []
+        self.server_options = []
         self.dialect, self._durability = dialect, durability
         self.name = "ftx" + (f", {label}" if label else "")
         if dialect == "legacy":
@@ -29,7 +30,8 @@ class Ftx:
         """Yields (process, address)."""
         log = places.spare / "ftx.log"
         argv = [*WITH_US, self._server, "--listen", f"{places.host}:0", "--root", places.there,
-                "--durability", self._durability, "--threads", threads, "--log", "warn"]
+                "--durability", self._durability, "--threads", threads, "--log", "warn",
+                *self.server_options]
         if self._tls:
             argv += ["--state", places.spare / "state"]
         # Beyond this machine, nothing is served without rights unless that is asked for.
