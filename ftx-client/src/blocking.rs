@@ -8,7 +8,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::{
     Cancel, ClientConfig, Digest, Entry, FileDownload, FileUpload, Listed, Observer, ServerAddr,
-    TransferError, Transferred, Watch,
+    TransferError, Transferred, TreeWatch, Watch,
 };
 
 /// A [`Client`](crate::Client) whose calls block. Observers run on the calling thread.
@@ -91,6 +91,19 @@ impl BlockingClient {
         watch: &mut dyn Watch,
     ) -> Result<(), TransferError> {
         self.run(async |client| client.download_all(files, keep_going, watch).await)
+    }
+
+    /// Downloads the files and directories that `watch` names; see
+    /// [`Client::download_trees`](crate::Client::download_trees).
+    ///
+    /// # Errors
+    /// The server cannot be reached, or is not native. `watch` receives the failures of files and listings.
+    pub fn download_trees(
+        &mut self,
+        keep_going: bool,
+        watch: &mut dyn TreeWatch,
+    ) -> Result<(), TransferError> {
+        self.run(async |client| client.download_trees(keep_going, watch).await)
     }
 
     /// Returns the entry of a name; see [`Client::stat`](crate::Client::stat).

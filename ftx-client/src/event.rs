@@ -4,7 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{TransferError, Transferred};
+use ftx_core::RemoteName;
+use ftx_core::native::wire::Listed;
+
+use crate::{FileDownload, TransferError, Transferred};
 
 /// An event of a transfer. Sizes and positions are bytes of the file.
 #[derive(Clone, Debug)]
@@ -92,4 +95,28 @@ pub trait Watch: Send {
 
     /// The file is done, or has failed.
     fn end(&mut self, file: usize, result: Result<Transferred, TransferError>);
+}
+
+/// A file, or a directory with all files below it, to download.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DownloadSource {
+    /// One file.
+    File(FileDownload),
+    /// The directory of this name on the server, `None` for the root.
+    Directory(Option<RemoteName>),
+}
+
+/// Names the files of a download while it runs, on the thread that runs it, and follows them. A file's number
+/// is the count of files that were named before it.
+pub trait TreeWatch: Watch {
+    /// The next file or directory; `None` after the last one. Called when all entries of the directory before
+    /// it were passed to [`listed`](Self::listed).
+    fn next_source(&mut self) -> Option<DownloadSource>;
+
+    /// The next entry of the directory, below which it lies. Each comes once, in a fixed order. Returns the
+    /// file to download; if that vanishes before its turn, others begin all the same.
+    fn listed(&mut self, entry: Listed) -> Option<FileDownload>;
+
+    /// The directory cannot be listed, or not to its end.
+    fn listing_failed(&mut self, error: &TransferError);
 }

@@ -27,7 +27,7 @@ pub use address::{DEFAULT_PORT, ParseServerAddrError, ServerAddr};
 pub use cancel::Cancel;
 pub use client::{Client, FileDownload, FileUpload, Transferred};
 pub use error::TransferError;
-pub use event::{Event, Observer, Watch};
+pub use event::{DownloadSource, Event, Observer, TreeWatch, Watch};
 pub use ftx_core::native::Reason;
 pub use ftx_core::native::blocks::Digest;
 pub use ftx_core::native::wire::{Entry, EntryKind, Listed, Obstacle, Overwrite, Untransferable};

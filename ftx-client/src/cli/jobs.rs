@@ -3,11 +3,8 @@
 use std::ffi::OsStr;
 use std::fs::Metadata;
 use std::path::Path;
-use std::sync::Arc;
 
-use ftx_client::{
-    Client, Durability, EntryKind, Listed, LocalPath, LocalTree, RemoteName, TransferError,
-};
+use ftx_client::{Durability, LocalPath, LocalTree, RemoteName};
 use ftx_core::{NameError, escaped_bytes};
 use walkdir::{DirEntry, WalkDir};
 
@@ -19,20 +16,12 @@ use super::skipped::{self, SkipReason, Skipped};
 /// The files and directories to transfer, in order.
 #[derive(Debug)]
 pub(crate) struct JobList {
+    pub(crate) direction: Direction,
     pub(crate) files: Vec<FileJob>,
     /// Directories to create, with or without files in them.
     pub(crate) directories: Directories,
     /// Entries that cannot be transferred.
     pub(crate) skipped: Vec<Skipped>,
-}
-
-impl JobList {
-    pub(crate) fn direction(&self) -> Direction {
-        match self.directories {
-            Directories::There(_) => Direction::Upload,
-            Directories::Here(..) => Direction::Download,
-        }
-    }
 }
 
 /// Directories to create, on either side.
@@ -61,7 +50,7 @@ pub(crate) fn to_upload(upload: &UploadArgs, report: &Report) -> JobList {
         }
     }
     let TreeScan { files, empty, skipped, .. } = found;
-    JobList { files, directories: Directories::There(empty), skipped }
+    JobList { direction: Direction::Upload, files, directories: Directories::There(empty), skipped }
 }
 
 /// The result of walking local trees.
@@ -156,99 +145,18 @@ fn unreadable(error: &impl std::fmt::Display) -> JobRefusal {
     JobRefusal::Unreadable(error.to_string())
 }
 
-/// The files of a download, and all their directories. Asks the server for the contents of
-/// directories.
-pub(crate) async fn to_download(
-    client: &mut Client,
-    download: &DownloadArgs,
-    durability: Durability,
-    report: &Report,
-) -> Result<JobList, TransferError> {
-    client.set_observer(report.searching());
+/// The files of a download that names no directory.
+pub(crate) fn to_download(download: &DownloadArgs, report: &Report) -> JobList {
     let DownloadArgs { names, output, out_dir, .. } = download;
-    let mut found = ListingScan {
-        report,
-        // Every name of the server is resolved beneath this directory.
-        tree: LocalTree::at(output.as_ref().unwrap_or(out_dir)),
-        output: output.as_deref(),
-        files: Vec::new(),
-        directories: Vec::new(),
-        skipped: Vec::new(),
-    };
-    for name in names {
-        match name.strip_suffix('/') {
-            Some(directory) => found.add_directory(client, directory).await?,
-            None => found.add_file(name),
-        }
-    }
-    let ListingScan { files, directories, skipped, .. } = found;
-    Ok(JobList { files, directories: Directories::Here(directories, durability), skipped })
-}
-
-/// The result of listing directories of the server.
-struct ListingScan<'a> {
-    report: &'a Report,
-    tree: Arc<LocalTree>,
-    /// The local path of the only name, if it is given.
-    output: Option<&'a Path>,
-    files: Vec<FileJob>,
-    directories: Vec<LocalPath>,
-    skipped: Vec<Skipped>,
-}
-
-impl ListingScan<'_> {
-    fn push(&mut self, job: FileJob) {
-        self.report.found(job.size);
-        self.files.push(job);
-    }
-
-    fn add_file(&mut self, name: &str) {
-        let path = match self.output {
-            Some(output) => output.into(),
-            None => LocalPath::beneath(&self.tree, name),
+    let tree = LocalTree::at(out_dir);
+    let files = names.iter().map(|name| {
+        let path = match output {
+            Some(output) => output.as_path().into(),
+            None => LocalPath::beneath(&tree, name),
         };
-        self.push(FileJob::download(parse(name), path));
-    }
-
-    /// Adds a directory, `""` for the root, with its contents.
-    async fn add_directory(
-        &mut self,
-        client: &mut Client,
-        directory: &str,
-    ) -> Result<(), TransferError> {
-        let parsed = match parse(directory) {
-            Ok(parsed) => Some(parsed),
-            Err(_) if directory.is_empty() => None,
-            Err(refused) => {
-                let path = LocalPath::beneath(&self.tree, directory);
-                self.push(FileJob::download(Err(refused), path));
-                return Ok(());
-            }
-        };
-        let strip = match (self.output, &parsed) {
-            // `--output` names the directory itself.
-            (Some(_), Some(parsed)) => parsed.as_str().len() + 1,
-            _ => 0,
-        };
-        if let Some(parsed) = &parsed {
-            let below = if self.output.is_some() { "" } else { parsed.as_str() };
-            self.directories.push(LocalPath::beneath(&self.tree, below));
-        }
-        client.list(parsed.as_ref(), true, |listed| self.add_listed(listed, strip)).await
-    }
-
-    /// Adds an entry of a listing, at its name without the first `strip` bytes.
-    fn add_listed(&mut self, listed: Listed, strip: usize) {
-        let entry = match listed {
-            Listed::Entry(entry) => entry,
-            Listed::Untransferable(found) => return self.skipped.push(Skipped::listed(&found)),
-        };
-        // The client checked that every name lies below the directory.
-        let below = entry.name.as_str().get(strip..).unwrap_or_default();
-        let path = LocalPath::beneath(&self.tree, below);
-        match entry.kind {
-            EntryKind::Directory => self.directories.push(path),
-            EntryKind::File => self.push(FileJob::listed(entry, path)),
-        }
-    }
+        FileJob::download(parse(name), path)
+    });
+    let files: Vec<_> = files.inspect(|job| report.found(job.size)).collect();
+    let directories = Directories::There(Vec::new());
+    JobList { direction: Direction::Download, files, directories, skipped: Vec::new() }
 }

@@ -21,6 +21,7 @@ mod stderr;
 mod terminal;
 mod token;
 mod transfer;
+mod tree_download;
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
@@ -111,13 +112,15 @@ async fn command(
     match &args.command {
         Command::Upload(upload) => {
             let jobs = jobs::to_upload(upload, report);
-            transfer::run(args.keep_going, &mut client, &jobs, report).await
+            transfer::run(args.keep_going, &mut client, jobs, report).await
         }
         Command::Download(download) => {
-            match jobs::to_download(&mut client, download, durability, report).await {
-                Ok(jobs) => transfer::run(args.keep_going, &mut client, &jobs, report).await,
-                Err(error) => report.gave_up(&error),
+            if download.names.iter().any(|name| name.ends_with('/')) {
+                let (client, going) = (&mut client, args.keep_going);
+                return tree_download::run(going, client, download, durability, report).await;
             }
+            let jobs = jobs::to_download(download, report);
+            transfer::run(args.keep_going, &mut client, jobs, report).await
         }
         Command::Ls(list) => query::list(&mut client, list, report).await,
         Command::Stat(names) => query::stat(&mut client, names, report).await,

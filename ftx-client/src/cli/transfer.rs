@@ -11,33 +11,48 @@ use super::report::Report;
 pub(crate) async fn run(
     keep_going: bool,
     client: &mut Client,
-    jobs: &JobList,
+    jobs: JobList,
     report: &Report,
 ) -> Exit {
     for skipped in &jobs.skipped {
         report.skipped(skipped);
     }
-    let ran = run_files(keep_going, client, &jobs.files, report).await;
-    let mut exit = ran.exit;
-    if !ran.is_stopped {
-        exit = exit.max(make_directories(client, &jobs.directories, report).await);
-    }
-    report.end(jobs.direction());
-    let left_out = jobs.skipped.len() + ran.vanished;
-    if left_out > 0 {
-        report.incomplete(left_out as u64);
-        exit = exit.max(Exit::Failed);
-    }
-    exit
+    let JobList { direction, files, directories, skipped } = jobs;
+    let ran = run_files(keep_going, client, files, report).await;
+    ran.end(direction, client, &directories, skipped.len(), report).await
 }
 
 /// The outcome of a list of files.
-struct RunSummary {
-    exit: Exit,
+pub(super) struct RunSummary {
+    pub(super) exit: Exit,
     /// A failure stopped it before the last file.
-    is_stopped: bool,
+    pub(super) is_stopped: bool,
     /// Number of files that vanished.
-    vanished: usize,
+    pub(super) vanished: usize,
+}
+
+impl RunSummary {
+    /// Creates the directories, and reports the totals. `skipped` entries could not be transferred.
+    pub(super) async fn end(
+        self,
+        direction: Direction,
+        client: &mut Client,
+        directories: &Directories,
+        skipped: usize,
+        report: &Report,
+    ) -> Exit {
+        let mut exit = self.exit;
+        if !self.is_stopped {
+            exit = exit.max(make_directories(client, directories, report).await);
+        }
+        report.end(direction);
+        let left_out = skipped + self.vanished;
+        if left_out > 0 {
+            report.incomplete(left_out as u64);
+            exit = exit.max(Exit::Failed);
+        }
+        exit
+    }
 }
 
 /// Creates the directories that no file created.
@@ -71,24 +86,16 @@ async fn make_directories(client: &mut Client, directories: &Directories, report
 async fn run_files(
     keep_going: bool,
     client: &mut Client,
-    jobs: &[FileJob],
+    jobs: Vec<FileJob>,
     report: &Report,
 ) -> RunSummary {
-    report.expect(jobs);
+    report.expect(&jobs);
     // The files before an unusable one are transferred first.
     let refused = jobs.iter().position(|job| job.name.is_err()).filter(|_| !keep_going);
     let now = jobs.get(..refused.unwrap_or(jobs.len())).unwrap_or_default();
     let usable = now.iter().enumerate().filter(|(_, job)| job.name.is_ok());
-    let mut show = TransferView {
-        report,
-        jobs,
-        indices: usable.map(|(index, _)| index).collect(),
-        begun: vec![None; jobs.len()],
-        ended: vec![false; jobs.len()],
-        worst: Exit::Done,
-        has_failed: false,
-        vanished: 0,
-    };
+    let indices = usable.map(|(index, _)| index).collect();
+    let mut show = TransferView::new(report, jobs, indices);
     while !show.indices.is_empty() {
         let vanished = show.vanished;
         show.transfer(keep_going, client).await;
@@ -99,23 +106,13 @@ async fn run_files(
         let TransferView { indices, ended, .. } = &mut show;
         indices.retain(|index| ended.get(*index).is_some_and(|ended| !ended));
     }
-    let mut is_stopped = show.has_failed && !keep_going;
-    for (index, job) in jobs.iter().enumerate().filter(|_| !is_stopped) {
-        if let Err(refused) = &job.name {
-            show.fail(index, &refused.error(job.path.path()));
-            if !keep_going {
-                is_stopped = true;
-                break;
-            }
-        }
-    }
-    RunSummary { exit: show.worst, is_stopped, vanished: show.vanished }
+    show.into_summary(keep_going)
 }
 
 /// Reports the files of one call of the client.
-struct TransferView<'a> {
-    report: &'a Report,
-    jobs: &'a [FileJob],
+pub(super) struct TransferView<'a> {
+    pub(super) report: &'a Report,
+    jobs: Vec<FileJob>,
     /// The job of each of the client's files.
     indices: Vec<usize>,
     begun: Vec<Option<Observer>>,
@@ -126,34 +123,72 @@ struct TransferView<'a> {
     vanished: usize,
 }
 
+impl<'a> TransferView<'a> {
+    pub(super) fn new(report: &'a Report, jobs: Vec<FileJob>, indices: Vec<usize>) -> Self {
+        let (begun, ended) = (vec![None; jobs.len()], vec![false; jobs.len()]);
+        let (worst, has_failed, vanished) = (Exit::Done, false, 0);
+        Self { report, jobs, indices, begun, ended, worst, has_failed, vanished }
+    }
+
+    /// Adds a file. If its name is usable, it is the client's next one.
+    pub(super) fn push(&mut self, job: FileJob) {
+        if job.name.is_ok() {
+            self.indices.push(self.jobs.len());
+        }
+        self.jobs.push(job);
+        self.begun.push(None);
+        self.ended.push(false);
+    }
+
+    /// Counts a failure that is no file's.
+    pub(super) fn gave_up(&mut self, error: &TransferError) {
+        self.worst = self.worst.max(self.report.gave_up(error));
+        self.has_failed = true;
+    }
+
+    /// Reports the files without usable names, and sums up.
+    pub(super) fn into_summary(mut self, keep_going: bool) -> RunSummary {
+        let mut is_stopped = self.has_failed && !keep_going;
+        for index in 0..self.jobs.len() {
+            let job = self.jobs.get(index).filter(|_| !is_stopped);
+            let Some(FileJob { name: Err(refused), path, .. }) = job else { continue };
+            let error = refused.error(path.path());
+            self.fail(index, &error);
+            is_stopped = !keep_going;
+        }
+        RunSummary { exit: self.worst, is_stopped, vanished: self.vanished }
+    }
+}
+
 impl TransferView<'_> {
     async fn transfer(&mut self, keep_going: bool, client: &mut Client) {
-        let files = self.indices.iter().filter_map(|index| self.jobs.get(*index));
-        let files: Vec<_> =
-            files.filter_map(|job| Some((job, job.name.as_ref().ok()?.clone()))).collect();
-        let Some(&(first, _)) = files.first() else { return };
-        let direction = first.direction;
+        let jobs = || self.indices.iter().filter_map(|index| self.jobs.get(*index));
+        let Some(direction) = jobs().next().map(|job| job.direction) else { return };
+        let files = jobs().filter_map(|FileJob { name, path, size, .. }| {
+            let (name, path) = (name.as_ref().ok()?.clone(), path.clone());
+            Some(FileDownload { name, path, size: *size })
+        });
+        let files: Vec<_> = files.collect();
         // Events before the first file begins are reported for that file.
         client.set_observer(self.begin(0));
         let reached = match direction {
             Direction::Upload => {
-                let files = files.into_iter().map(|(job, name)| {
-                    let path = job.path.clone();
-                    FileUpload { path, name }
-                });
+                let files = files.into_iter();
+                let files = files.map(|FileDownload { name, path, .. }| FileUpload { path, name });
                 client.upload_all(&files.collect::<Vec<_>>(), keep_going, self).await
             }
-            Direction::Download => {
-                let files = files.into_iter().map(|(job, name)| {
-                    let (path, size) = (job.path.clone(), job.size);
-                    FileDownload { name, path, size }
-                });
-                client.download_all(&files.collect::<Vec<_>>(), keep_going, self).await
-            }
+            Direction::Download => client.download_all(&files, keep_going, self).await,
         };
         if let Err(error) = reached {
-            let first = self.indices.first().copied().unwrap_or(0);
-            self.fail(first, &error);
+            self.not_reached(&error);
+        }
+    }
+
+    /// The server could not be reached, which its first file reports.
+    pub(super) fn not_reached(&mut self, error: &TransferError) {
+        match self.indices.first().copied() {
+            Some(first) => self.fail(first, error),
+            None => self.gave_up(error),
         }
     }
 
@@ -186,10 +221,13 @@ impl Watch for TransferView<'_> {
         if let Some(ended) = self.ended.get_mut(index) {
             *ended = true;
         }
-        match (result, self.jobs.get(index)) {
-            (Ok(transferred), Some(job)) => self.report.finished(index, job, transferred),
-            (Err(error), _) => self.fail(index, &error),
-            (Ok(_), None) => {}
+        match result {
+            Ok(transferred) => {
+                if let Some(job) = self.jobs.get(index) {
+                    self.report.finished(index, job, transferred);
+                }
+            }
+            Err(error) => self.fail(index, &error),
         }
         // Frees the observer of a finished file.
         if let Some(begun) = self.begun.get_mut(index).filter(|begun| begun.is_some()) {

@@ -24,7 +24,7 @@ use crate::native::{
 use crate::retry::Retries;
 use crate::{
     Cancel, ClientConfig, DialectChoice, Event, LocalPath, Observer, ServerAddr, TransferError,
-    Watch,
+    TreeWatch, Watch,
 };
 
 /// A client of one server.
@@ -243,13 +243,7 @@ impl Client {
         let Self { endpoint, config, cancel, manifests, .. } = self;
         match &mut self.server {
             ServerDialect::Native(idle) => {
-                let jobs = files.iter().map(|FileDownload { name, path, size }| DownloadJob {
-                    name: name.clone(),
-                    path: path.clone(),
-                    size: *size,
-                    mismatched: Arc::default(),
-                });
-                let jobs = jobs.collect();
+                let jobs = files.iter().cloned().map(DownloadJob::named).collect();
                 let mut native =
                     NativeClient { endpoint, config, cancel, executor, manifests, idle };
                 native.download(jobs, keep_going, watch).await;
@@ -270,6 +264,27 @@ impl Client {
             }
             ServerDialect::Unknown => {}
         }
+        Ok(())
+    }
+
+    /// Downloads the files and directories that `watch` names. The files of a directory begin while it is
+    /// listed. When one fails, no further file begins, unless `keep_going` is set. Native servers only.
+    ///
+    /// # Errors
+    /// The server cannot be reached, or is not native. `watch` receives the failures of files and listings.
+    pub async fn download_trees(
+        &mut self,
+        keep_going: bool,
+        watch: &mut dyn TreeWatch,
+    ) -> Result<(), TransferError> {
+        self.negotiate().await?;
+        let executor = &self.executor();
+        let Self { endpoint, config, cancel, manifests, observer, .. } = self;
+        let ServerDialect::Native(idle) = &mut self.server else {
+            return Err(TransferError::not_native());
+        };
+        let mut native = NativeClient { endpoint, config, cancel, executor, manifests, idle };
+        native.download_trees(keep_going, observer, watch).await;
         Ok(())
     }
 

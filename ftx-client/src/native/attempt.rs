@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering:
 use ftx_core::native::StreamId;
 use tokio::sync::Notify;
 
-use super::queue::{TransferQueue, lock};
+use super::queue::{TransferJob, TransferQueue, lock};
 use crate::activity::Activity;
 use crate::{Cancel, TransferError, Transferred};
 
@@ -21,6 +21,8 @@ pub(super) struct Attempt {
     stream_count: AtomicUsize,
     /// Bytes of files that have arrived.
     delivered_bytes: AtomicU64,
+    /// The extra connections that work, or connect in order to.
+    extra_count: AtomicUsize,
     /// Ends the waits of the extra connections.
     cancel: Cancel,
     /// The signs of life of the call.
@@ -38,12 +40,13 @@ impl Attempt {
             next_request: AtomicU32::new(first_request),
             stream_count: AtomicUsize::new(1),
             delivered_bytes: AtomicU64::new(0),
+            extra_count: AtomicUsize::new(0),
         }
     }
 
     /// Records how a file ended. An error that does not concern the file ends the attempt instead, and
     /// the next attempt resumes the file.
-    pub(super) fn finish<J>(
+    pub(super) fn finish<J: TransferJob>(
         &self,
         queue: &TransferQueue<J>,
         job: usize,
@@ -88,6 +91,22 @@ impl Attempt {
 
     pub(super) fn delivered_bytes(&self) -> u64 {
         self.delivered_bytes.load(Relaxed)
+    }
+
+    /// An extra connection begins.
+    pub(super) fn extra_begins(&self) {
+        self.extra_count.fetch_add(1, Relaxed);
+    }
+
+    /// An extra connection has ended, or there is none.
+    pub(super) fn extra_ends(&self) {
+        self.extra_count.fetch_sub(1, Relaxed);
+        self.changed.notify_waiters();
+    }
+
+    /// Whether extra connections work, or connect in order to.
+    pub(super) fn has_extra(&self) -> bool {
+        self.extra_count.load(Relaxed) > 0
     }
 
     /// Ends the attempt on all connections. The first error counts.

@@ -96,13 +96,18 @@ impl<T: Workload> ExtraStream<T> {
     fn spawn(self) -> Option<oneshot::Receiver<()>> {
         let (end, has_ended) = oneshot::channel::<()>();
         let thread = std::thread::Builder::new().name(format!("ftx-stream-{}", self.stream));
+        let workload = Arc::clone(&self.workload);
+        workload.attempt().extra_begins();
         let spawned = thread.spawn(move || {
             let _end = end;
+            let workload = Arc::clone(&self.workload);
             self.run();
+            workload.attempt().extra_ends();
         });
         match spawned {
             Ok(_) => Some(has_ended),
             Err(error) => {
+                workload.attempt().extra_ends();
                 debug!(%error, "no thread for an extra connection");
                 None
             }

@@ -6,6 +6,7 @@
 //! | `attempt`, `extra_stream`, `stream_count` | one attempt: the failure that ends it, and its extra connections |
 //! | `line` | the line of one connection: its window |
 //! | `queue` | the files of one call, and their states |
+//! | `listing_feed` | the listings of directories whose files come into the queue |
 //! | `workload` | the work of one attempt: uploads or downloads |
 //! | `upload`, `download` | the work on one connection |
 //! | `hello` | the first messages of a connection |
@@ -21,6 +22,7 @@ mod download;
 mod extra_stream;
 mod hello;
 mod line;
+mod listing_feed;
 mod query;
 mod queue;
 mod sending;

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ftx_core::native::TransferProgress;
 
+use super::listing_feed::ListingFeed;
 use crate::activity::Activity;
 use crate::{Event, Observer, TransferError, Transferred, Watch};
 
@@ -14,18 +15,32 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// A file of a queue.
+pub(super) trait TransferJob {
+    /// Whether no further file begins after this failure of the file, unless the call keeps going.
+    fn stops_others(&self, error: &TransferError) -> bool {
+        let _ = error;
+        true
+    }
+}
+
 /// The files of one call, on which all its connections work.
 pub(super) struct TransferQueue<J> {
-    jobs: Vec<J>,
     keep_going: bool,
-    state: Mutex<QueueState>,
+    state: Mutex<QueueState<J>>,
+    /// The directories whose files come into the queue, until it [is complete](Self::is_complete).
+    pub(super) feed: ListingFeed,
+    /// Hears of the call while no file is under way.
+    observer: Observer,
     /// Counts blocks and files that arrived. While it grows, retries are not used up.
     gained: AtomicU64,
     activity: Activity,
 }
 
-#[derive(Default)]
-struct QueueState {
+struct QueueState<J> {
+    jobs: Vec<Arc<J>>,
+    /// No file is added any more.
+    is_complete: bool,
     /// Files that an earlier attempt began and did not end.
     resumed: VecDeque<usize>,
     /// Files that no attempt has begun.
@@ -40,7 +55,13 @@ struct QueueState {
     is_stopped: bool,
 }
 
-impl QueueState {
+impl<J> QueueState<J> {
+    fn add(&mut self, jobs: Vec<J>) {
+        let first = self.jobs.len();
+        self.jobs.extend(jobs.into_iter().map(Arc::new));
+        self.waiting.extend(first..self.jobs.len());
+    }
+
     fn next(&mut self) -> Option<usize> {
         let waiting = if self.is_stopped { None } else { Some(&mut self.waiting) };
         let index = self.resumed.pop_front().or_else(|| waiting?.pop_front())?;
@@ -63,19 +84,66 @@ pub(super) enum QueueEvent {
     Ended(Result<Transferred, TransferError>),
 }
 
-impl<J> TransferQueue<J> {
+impl<J: TransferJob> TransferQueue<J> {
+    /// The queue of these files.
     pub(super) fn new(jobs: Vec<J>, keep_going: bool, activity: Activity) -> Self {
-        let waiting = (0..jobs.len()).collect();
-        let state = Mutex::new(QueueState { waiting, ..QueueState::default() });
-        Self { jobs, keep_going, state, gained: AtomicU64::new(0), activity }
+        let queue = Self::growing(keep_going, activity, Observer::default());
+        queue.add(jobs);
+        queue.complete();
+        queue
     }
 
-    fn state(&self) -> MutexGuard<'_, QueueState> {
+    /// An empty queue, to which files are added while connections work on it.
+    pub(super) fn growing(keep_going: bool, activity: Activity, observer: Observer) -> Self {
+        let state = QueueState {
+            jobs: Vec::new(),
+            is_complete: false,
+            resumed: VecDeque::new(),
+            waiting: VecDeque::new(),
+            taken: BTreeSet::new(),
+            postponed: BTreeMap::new(),
+            events: VecDeque::new(),
+            observers: HashMap::new(),
+            is_stopped: false,
+        };
+        let (feed, gained) = (ListingFeed::default(), AtomicU64::new(0));
+        Self { keep_going, state: Mutex::new(state), feed, observer, gained, activity }
+    }
+
+    fn state(&self) -> MutexGuard<'_, QueueState<J>> {
         lock(&self.state)
     }
 
-    pub(super) fn job(&self, index: usize) -> Option<&J> {
-        self.jobs.get(index)
+    /// Adds files behind all others.
+    pub(super) fn add(&self, jobs: Vec<J>) {
+        self.state().add(jobs);
+    }
+
+    /// Records that no file is added any more.
+    pub(super) fn complete(&self) {
+        self.state().is_complete = true;
+    }
+
+    /// Whether all files are known.
+    pub(super) fn is_complete(&self) -> bool {
+        self.state().is_complete
+    }
+
+    /// Whether more files are to be found: they are not all known, and will begin.
+    pub(super) fn seeks_more(&self) -> bool {
+        let state = self.state();
+        !(state.is_complete || state.is_stopped)
+    }
+
+    /// Begins no further file, unless the call keeps going. Returns whether none begins.
+    pub(super) fn stop_unless_kept_going(&self) -> bool {
+        let mut state = self.state();
+        state.is_stopped |= !self.keep_going;
+        state.is_stopped
+    }
+
+    pub(super) fn job(&self, index: usize) -> Option<Arc<J>> {
+        self.state().jobs.get(index).cloned()
     }
 
     /// Takes the next file.
@@ -93,10 +161,12 @@ impl<J> TransferQueue<J> {
         if !state.taken.remove(&index) {
             return;
         }
-        if result.is_ok() {
-            self.gain();
-        } else if !self.keep_going {
-            state.is_stopped = true;
+        match &result {
+            Ok(_) => self.gain(),
+            Err(error) => {
+                let stops = state.jobs.get(index).is_none_or(|job| job.stops_others(error));
+                state.is_stopped |= stops && !self.keep_going;
+            }
         }
         state.events.push_back((index, QueueEvent::Ended(result)));
     }
@@ -128,7 +198,13 @@ impl<J> TransferQueue<J> {
     /// Whether this attempt has nothing left to do.
     pub(super) fn is_over(&self) -> bool {
         let state = self.state();
-        state.taken.is_empty() && !state.has_more()
+        let may_grow = !(state.is_complete || state.is_stopped);
+        state.taken.is_empty() && !state.has_more() && !may_grow
+    }
+
+    /// The signs of life of the call.
+    pub(super) fn activity(&self) -> &Activity {
+        &self.activity
     }
 
     /// Counts progress.
@@ -184,15 +260,19 @@ impl<J> TransferQueue<J> {
     /// Tells the observers of all files under way.
     pub(super) fn tell_all(&self, event: &Event<'_>) {
         let observers: Vec<Observer> = self.state().observers.values().cloned().collect();
+        if observers.is_empty() {
+            self.observer.tell(event);
+        }
         for observer in observers {
             observer.tell(event);
         }
     }
 
     /// Fails the rest: all files under way, but at least one file, and with `keep_going` all that wait.
-    /// Postponed files fail with their own errors.
+    /// Postponed files fail with their own errors. If no file failed, the directory that is being listed does.
     pub(super) fn fail_rest(&self, error: &TransferError) {
         let postponed = std::mem::take(&mut self.state().postponed);
+        let mut has_failed = !postponed.is_empty();
         for (index, error) in postponed {
             self.state().taken.insert(index);
             self.finish(index, Err(error));
@@ -202,8 +282,14 @@ impl<J> TransferQueue<J> {
                 let mut state = self.state();
                 state.taken.first().copied().or_else(|| state.next())
             };
-            let Some(index) = index else { return };
+            let Some(index) = index else { break };
+            has_failed = true;
             self.finish(index, Err(error.clone()));
         }
+        if !has_failed && !self.is_complete() {
+            self.feed.refuse(error.clone());
+        }
+        // Nothing more is asked of the server, even if the call keeps going.
+        self.state().is_stopped = true;
     }
 }

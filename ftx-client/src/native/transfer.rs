@@ -14,7 +14,7 @@ use super::channel::{Channel, Handshake, IdleChannel};
 use super::download::{DownloadJob, DownloadWorkload};
 use super::extra_stream::ExtraStreams;
 use super::hello::{SessionRequest, greet};
-use super::queue::TransferQueue;
+use super::queue::{TransferJob, TransferQueue};
 use super::stream_count::StreamCount;
 use super::upload::{UploadJob, UploadWorkload};
 use super::workload::Workload;
@@ -22,7 +22,7 @@ use crate::activity::Activity;
 use crate::connect::Endpoint;
 use crate::options::MIN_LIMIT_RATE;
 use crate::retry::Retries;
-use crate::{Cancel, ClientConfig, Event, LocalPath, TransferError, Watch};
+use crate::{Cancel, ClientConfig, Event, LocalPath, Observer, TransferError, TreeWatch, Watch};
 
 /// Connections of an attempt, unless the configuration says otherwise.
 const NEAR_STREAM_COUNT: usize = 2;
@@ -39,6 +39,9 @@ const BLOCKS_PER_STREAM: u64 = 4;
 
 /// Blocks for which connections are opened when the files' sizes are unknown.
 const ASSUMED_BLOCKS: u64 = 64;
+
+/// Reports the events of a queue, on the calling thread.
+type Report<'a, J> = dyn FnMut(&TransferQueue<J>) + Send + 'a;
 
 /// A client of a native server.
 pub(crate) struct NativeClient<'a> {
@@ -121,7 +124,10 @@ impl NativeClient<'_> {
             [one] => Some(size_of(self.executor, &one.path).await),
             _ => None,
         };
-        self.transfer::<UploadWorkload>(jobs, single, single, keep_going, watch).await;
+        let useful_streams = useful_streams(jobs.len(), single);
+        let queue = TransferQueue::new(jobs, keep_going, Activity::new());
+        let report: &mut Report<'_, UploadJob> = &mut |queue| queue.report(watch);
+        self.transfer::<UploadWorkload>(queue, useful_streams, single, report).await;
     }
 
     /// Downloads files, and reports each to `watch`.
@@ -136,29 +142,40 @@ impl NativeClient<'_> {
             _ => None,
         };
         let total = jobs.iter().map(|job| job.size).sum();
-        self.transfer::<DownloadWorkload>(jobs, single, total, keep_going, watch).await;
+        let useful_streams = useful_streams(jobs.len(), single);
+        let queue = TransferQueue::new(jobs, keep_going, Activity::new());
+        let report: &mut Report<'_, DownloadJob> = &mut |queue| queue.report(watch);
+        self.transfer::<DownloadWorkload>(queue, useful_streams, total, report).await;
     }
 
-    /// Runs attempts until all files have ended. `single` is the size of the only file, in bytes;
-    /// `None` if there are several.
-    /// `total` is the bytes of all of them, as far as they are known.
+    /// Downloads the files that `watch` names, and reports each to it. `observer` hears of failed attempts
+    /// while no file is under way.
+    pub(crate) async fn download_trees(
+        &mut self,
+        keep_going: bool,
+        observer: &Observer,
+        watch: &mut dyn TreeWatch,
+    ) {
+        let queue = TransferQueue::growing(keep_going, Activity::new(), observer.clone());
+        let report: &mut Report<'_, DownloadJob> = &mut |queue| {
+            queue.feed.advance(queue, watch);
+            queue.report(watch);
+        };
+        report(&queue);
+        // Nobody knows how many files there are before the end of the listing.
+        self.transfer::<DownloadWorkload>(queue, usize::MAX, None, report).await;
+    }
+
+    /// Runs attempts until all files have ended, and calls `report` from time to time. `total` is the bytes
+    /// of all files, as far as they are known.
     async fn transfer<T: Workload>(
         &mut self,
-        jobs: Vec<T::Job>,
-        single: Option<u64>,
+        queue: TransferQueue<T::Job>,
+        useful_streams: usize,
         total: Option<u64>,
-        keep_going: bool,
-        watch: &mut dyn Watch,
+        report: &mut Report<'_, T::Job>,
     ) {
-        let useful_streams = match single {
-            Some(size) => streams_for(size),
-            None => {
-                let for_files = jobs.len().div_ceil(SMALL_FILES_PER_STREAM);
-                for_files.max(streams_for(BLOCK_BYTES * ASSUMED_BLOCKS))
-            }
-        };
-        let activity = Activity::new();
-        let queue = Arc::new(TransferQueue::new(jobs, keep_going, activity.clone()));
+        let (activity, queue) = (queue.activity().clone(), Arc::new(queue));
         let mut retries = Retries::new(self.config, &activity, self.idle.is_used());
         loop {
             let attempt = Attempt::new(self.idle.next_request, self.cancel, &activity);
@@ -166,27 +183,27 @@ impl NativeClient<'_> {
             let workload =
                 T::new(Arc::clone(&queue), Arc::clone(&attempt), self.config, self.manifests);
             let workload = Arc::new(workload);
-            let report = &mut || queue.report(watch);
-            let result = self.attempt(&workload, useful_streams, total, report).await;
+            let tell = &mut || report(&queue);
+            let result = self.attempt(&workload, useful_streams, total, tell).await;
             workload.end(self.executor).await;
-            if !self.should_retry(&queue, &attempt, result, &mut retries, watch).await {
+            if !self.should_retry(&queue, &attempt, result, &mut retries, report).await {
                 return;
             }
         }
     }
 
     /// Whether another attempt follows, after its pause.
-    async fn should_retry<J>(
+    async fn should_retry<J: TransferJob>(
         &mut self,
         queue: &TransferQueue<J>,
         attempt: &Attempt,
         result: Result<(), TransferError>,
         retries: &mut Retries,
-        watch: &mut dyn Watch,
+        report: &mut Report<'_, J>,
     ) -> bool {
         let (error, next_request) = attempt.end();
         self.idle.next_request = next_request;
-        queue.report(watch);
+        report(queue);
         let error = match error.map_or(result, Err) {
             Err(error) if !queue.is_over() => error,
             // When all files have ended, a connection that fails does not matter.
@@ -203,7 +220,7 @@ impl NativeClient<'_> {
             }
             Err(error) => {
                 queue.fail_rest(&error);
-                queue.report(watch);
+                report(queue);
                 false
             }
         }
@@ -272,6 +289,17 @@ async fn size_of(executor: &Executor, path: &LocalPath) -> u64 {
     let path = path.clone();
     let size = move || path.open_regular().map_or(0, |(_, metadata)| metadata.len());
     executor.run(size).await.unwrap_or(0)
+}
+
+/// Connections that so many files justify. `single` is the size of the only one, in bytes.
+fn useful_streams(files: usize, single: Option<u64>) -> usize {
+    match single {
+        Some(size) => streams_for(size),
+        None => {
+            let for_files = files.div_ceil(SMALL_FILES_PER_STREAM);
+            for_files.max(streams_for(BLOCK_BYTES * ASSUMED_BLOCKS))
+        }
+    }
 }
 
 /// Connections among which a limit on the rate can be shared: a slower one might look stalled.

@@ -8,13 +8,13 @@ use ftx_store::ManifestCache;
 
 use super::attempt::Attempt;
 use super::channel::Channel;
-use super::queue::TransferQueue;
+use super::queue::{TransferJob, TransferQueue};
 use crate::{ClientConfig, TransferError};
 
 /// The work of one attempt, shared by its connections.
 pub(super) trait Workload: Send + Sync + Sized + 'static {
     /// A file of the call.
-    type Job: Send + Sync + 'static;
+    type Job: TransferJob + Send + Sync + 'static;
 
     fn new(
         queue: Arc<TransferQueue<Self::Job>>,

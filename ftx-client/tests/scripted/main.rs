@@ -13,6 +13,7 @@ mod records;
 mod resumes;
 mod runs;
 mod server;
+mod trees;
 mod uploads;
 
 use std::time::Duration;

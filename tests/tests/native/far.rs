@@ -6,7 +6,7 @@ use std::time::Duration;
 use ftx_client::blocking::BlockingClient;
 use ftx_client::{ClientConfig, Reason, RemoteName};
 use ftx_tests::content::{assert_content, content, write_file};
-use ftx_tests::{Plan, Proxy, Server};
+use ftx_tests::{Direction, Plan, Proxy, Server};
 
 use super::setting::WAYS;
 use super::{MIB, Setting, Way};
@@ -43,6 +43,33 @@ fn many_small_files_take_few_round_trips() {
         let round_trips = proxy.round_trips();
         println!("{way:?}: {round_trips} round trips for {FILES} files");
         assert!(round_trips <= FEW, "{round_trips} round trips for {FILES} files, {way:?}");
+    }
+}
+
+/// The listing comes in four pages. The connection breaks within the third one, or within the first file.
+#[test]
+fn a_download_that_is_cut_while_the_server_lists_brings_each_file_once() {
+    const LISTED: u64 = 1500;
+    let setting = Setting::new();
+    fs::create_dir(setting.root.path().join("tree")).unwrap();
+    for index in 0..LISTED {
+        write_file(&setting.root.path().join(format!("tree/{index}")), content(index, 100));
+    }
+    for (streams, bytes) in [(1, 150_000), (4, 30_000)] {
+        let local = tempfile::tempdir().unwrap();
+        let proxy = Proxy::start(setting.server.addr(), move |connection| match connection {
+            0 => Plan::default().cut_after(Direction::ToClient, bytes),
+            _ => Plan::default().delay(Duration::from_millis(5)),
+        });
+        let client = Way::Down.client(proxy.addr()).args(["tree/", "--json"]).streams(streams);
+        let outcome = client.current_dir(local.path()).run();
+        outcome.assert_done();
+        assert!(proxy.struck() > 0, "{streams} connections: not cut");
+        let finished = outcome.stdout.lines().filter(|line| line.contains("\"finished\"")).count();
+        assert_eq!(finished as u64, LISTED, "{streams} connections");
+        for index in 0..LISTED {
+            assert_content(&local.path().join(format!("tree/{index}")), content(index, 100));
+        }
     }
 }
 

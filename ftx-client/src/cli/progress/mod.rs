@@ -35,8 +35,10 @@ const ETA_AFTER: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Progress {
     scan: ScanView,
-    /// Number of files; `None` before all are found.
-    files: Option<u64>,
+    /// Number of the files that are going to be transferred.
+    files: u64,
+    /// No further files are found.
+    is_complete: bool,
     /// Bytes of the files whose sizes are known, in place or not.
     total_bytes: u64,
     /// Files of unknown size.
@@ -50,7 +52,7 @@ pub(crate) struct Progress {
     ended: TransferSummary,
     /// The failed attempt, until something moves again.
     retry: Option<Retry>,
-    /// Set with the number of files.
+    /// Set with the first file.
     pace: Option<TransferPace>,
 }
 
@@ -93,7 +95,8 @@ impl Progress {
     pub(crate) fn new() -> Self {
         Self {
             scan: ScanView::default(),
-            files: None,
+            files: 0,
+            is_complete: false,
             total_bytes: 0,
             unsized_files: 0,
             done_bytes: 0,
@@ -114,20 +117,32 @@ impl Progress {
 
     /// All files are found; `sizes` are those of all files, as far as they are known.
     pub(crate) fn expect(&mut self, sizes: impl Iterator<Item = Option<u64>>, now: Duration) {
-        let mut files = 0;
-        for size in sizes {
-            files += 1;
-            match size {
-                Some(size) => self.total_bytes = self.total_bytes.saturating_add(size),
-                None => self.unsized_files += 1,
-            }
-        }
-        self.files = Some(files);
-        self.pace =
-            Some(TransferPace { since: now, moved: Speed::new(now), work: Speed::new(now) });
+        sizes.for_each(|size| self.expect_file(size, now));
+        self.all_expected(now);
     }
 
-    /// A file begins; `size` as given to [`expect`](Self::expect).
+    /// A file is going to be transferred. More may be found while others are under way.
+    pub(crate) fn expect_file(&mut self, size: Option<u64>, now: Duration) {
+        self.files += 1;
+        match size {
+            Some(size) => self.total_bytes = self.total_bytes.saturating_add(size),
+            None => self.unsized_files += 1,
+        }
+        self.begin_pace(now);
+    }
+
+    /// No further files are found.
+    pub(crate) fn all_expected(&mut self, now: Duration) {
+        self.is_complete = true;
+        self.begin_pace(now);
+    }
+
+    fn begin_pace(&mut self, now: Duration) {
+        let pace = || TransferPace { since: now, moved: Speed::new(now), work: Speed::new(now) };
+        self.pace.get_or_insert_with(pace);
+    }
+
+    /// A file begins; `size` as it was expected.
     pub(crate) fn begin(&mut self, file: usize, name: &str, size: Option<u64>, now: Duration) {
         self.active.entry(file).or_insert_with(|| ActiveFile::new(name, size, now));
     }
@@ -259,30 +274,30 @@ impl Progress {
 
     /// The totals so far.
     pub(crate) fn summary(&self, now: Duration) -> TransferSummary {
-        let left = self.files.unwrap_or(0).saturating_sub(self.ended.ended_files());
+        let left = self.files.saturating_sub(self.ended.ended_files());
         TransferSummary { left, time: now, ..self.ended }
     }
 
     /// The content of the display.
     pub(crate) fn view(&mut self, now: Duration) -> ProgressView {
-        let Some(files) = self.files else {
+        if self.pace.is_none() {
             return ProgressView::Scanning { scan: self.scan, detail: self.retrying(now) };
-        };
+        }
+        let (files, is_complete) = (self.files, self.is_complete);
         let ended = self.ended.ended_files();
         let cost = |files: u64| files.saturating_mul(FILE_COST_BYTES);
-        let known = |total| (self.unsized_files == 0).then_some(total);
+        let known = |total| (is_complete && self.unsized_files == 0).then_some(total);
         let bytes = Amount { done: self.done_bytes, total: known(self.total_bytes) };
         let work = Amount {
             done: self.done_bytes.saturating_add(cost(ended)),
             total: known(self.total_bytes.saturating_add(cost(files))),
         };
-        let name = match files {
-            1 => self.active.values().next().map(|active| active.name.clone()),
-            _ => None,
-        };
-        let (eta, detail) = (self.eta(work, now), self.detail(files == 1, now));
+        let is_single = is_complete && files == 1;
+        let first = || self.active.values().next().map(|active| active.name.clone());
+        let name = if is_single { first() } else { None };
+        let (eta, detail) = (self.eta(work, now), self.detail(is_single, now));
         let speed = self.pace.as_mut().and_then(|pace| pace.moved.per_second(now));
-        let files = Amount::of(ended, files);
+        let files = Amount { done: ended, total: is_complete.then_some(files) };
         ProgressView::Whole(WholeView { name, files, bytes, work, speed, eta, detail })
     }
 

@@ -129,8 +129,10 @@ impl LineSpace {
             let shown = || self.charset.tail(&self.charset.shown(name), width);
             return (width >= MIN_NAME_COLUMNS).then(shown);
         }
-        let total = files.total.unwrap_or(files.done).to_string();
-        let count = format!("{:>width$}/{total}", files.done, width = total.len());
+        let count = match files.total.map(|total| total.to_string()) {
+            Some(total) => format!("{:>width$}/{total}", files.done, width = total.len()),
+            None => files.done.to_string(),
+        };
         Some(if is_long { format!("{count} files") } else { count })
     }
 

@@ -24,6 +24,7 @@ pub(crate) struct ScanView {
 pub(crate) struct WholeView {
     /// The name of the file, if it is the only one.
     pub(crate) name: Option<String>,
+    /// The files that have ended. The total is `None` until all are found.
     pub(crate) files: Amount,
     /// The bytes of all files that are in place. The total is `None` until all sizes are known.
     pub(crate) bytes: Amount,

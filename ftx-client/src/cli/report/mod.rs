@@ -86,6 +86,20 @@ impl Report {
         }
     }
 
+    /// A file was found, and will be transferred while further ones are looked for.
+    pub(crate) fn expect_file(&self, job: &FileJob) {
+        if let Some(text) = self.text() {
+            text.expect_file(job);
+        }
+    }
+
+    /// The last of these files was found.
+    pub(crate) fn all_expected(&self) {
+        if let Some(text) = self.text() {
+            text.all_expected();
+        }
+    }
+
     /// Reports an error outside any transfer, and returns the exit code.
     pub(crate) fn gave_up(&self, error: &TransferError) -> Exit {
         match self.style {

@@ -60,6 +60,15 @@ impl TextReport {
         self.progress().expect(jobs.iter().map(FileJob::expected_bytes), self.now());
     }
 
+    /// A file was found while others are under way.
+    pub(super) fn expect_file(&self, job: &FileJob) {
+        self.progress().expect_file(job.expected_bytes(), self.now());
+    }
+
+    pub(super) fn all_expected(&self) {
+        self.progress().all_expected(self.now());
+    }
+
     pub(super) fn begin(&self, index: usize, job: &FileJob) -> Observer {
         let (report, name) = (self.clone(), job.name());
         self.progress().begin(index, &name, job.expected_bytes(), self.now());

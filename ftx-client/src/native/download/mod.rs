@@ -3,7 +3,9 @@
 mod basis;
 mod batch;
 mod block;
+mod pages;
 mod replies;
+mod request_window;
 mod stream;
 mod target;
 
@@ -11,11 +13,11 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use ftx_core::RemoteName;
-use ftx_core::native::StreamId;
 use ftx_core::native::blocks::Manifest;
 use ftx_core::native::download::{
     DownloadRequest, DownloadStep, Fetch, OpenRequests, RemoteVersion,
 };
+use ftx_core::native::{Reason, StreamId};
 use ftx_io::Executor;
 use ftx_store::{BlockStaging, Durability, ManifestCache};
 
@@ -23,19 +25,40 @@ use self::stream::DownloadStream;
 use self::target::{DownloadTarget, ExistingFile, LocalData};
 use super::attempt::Attempt;
 use super::channel::Channel;
-use super::queue::{TransferQueue, lock};
+use super::queue::{TransferJob, TransferQueue, lock};
 use super::workload::Workload;
-use crate::{ClientConfig, LocalPath, TransferError, Transferred};
+use crate::{ClientConfig, FileDownload, LocalPath, TransferError, Transferred};
 
 /// A file to download.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct DownloadJob {
     pub(crate) name: RemoteName,
     pub(crate) path: LocalPath,
     /// Its size in bytes, if a listing gave it.
     pub(crate) size: Option<u64>,
     /// It arrived damaged, so the server may have to read the file again.
-    pub(crate) mismatched: Arc<AtomicBool>,
+    mismatched: AtomicBool,
+    /// A listing gave it, so that it may vanish before its turn.
+    is_listed: bool,
+}
+
+impl DownloadJob {
+    /// A file that the caller named.
+    pub(crate) fn named(file: FileDownload) -> Self {
+        let FileDownload { name, path, size } = file;
+        Self { name, path, size, mismatched: AtomicBool::new(false), is_listed: false }
+    }
+
+    /// A file of a listing.
+    pub(super) fn listed(file: FileDownload) -> Self {
+        Self { is_listed: true, ..Self::named(file) }
+    }
+}
+
+impl TransferJob for DownloadJob {
+    fn stops_others(&self, error: &TransferError) -> bool {
+        !(self.is_listed && error.reason() == Reason::NotFound)
+    }
 }
 
 /// The downloads of one attempt, shared by its connections.

@@ -21,6 +21,7 @@ const LARGE_LOCAL_BYTES: u64 = 64 * BLOCK_BYTES;
 
 impl DownloadStream {
     pub(super) async fn on_incoming(&mut self, incoming: Incoming) -> Result<(), TransferError> {
+        let open = self.requests.len();
         let (request, step) = match incoming {
             Incoming::Block { request, head } => (request, self.requests.on_block(request, head)?),
             Incoming::File { request, head, len } => {
@@ -28,9 +29,11 @@ impl DownloadStream {
             }
             Incoming::Control { header, payload } => match decode(&header, &payload)? {
                 (_, Reply::Pong { .. }) => return Ok(()),
+                (request, reply) if self.is_page(request) => return self.on_page(reply),
                 (request, reply) => (request, self.requests.on_reply(request, reply)?),
             },
         };
+        (self.requests.len()..open).for_each(|_| self.window.arrived());
         self.act(request, step).await
     }
 

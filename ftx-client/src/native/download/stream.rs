@@ -11,6 +11,7 @@ use ftx_core::native::wire::{GetScope, Request, Version};
 use ftx_io::Executor;
 
 use super::batch::DownloadBatch;
+use super::request_window::RequestWindow;
 use super::target::{DownloadTarget, ExistingFile, LocalData, OnHashed};
 use super::{
     Comparison, DownloadJob, DownloadWorkload, GetRequest, GetRequests, LocalCopy, OpenDownload,
@@ -30,6 +31,12 @@ pub(super) struct DownloadStream {
     pub(super) stream: StreamId,
     pub(super) executor: Executor,
     pub(super) requests: GetRequests,
+    /// The most files that are requested.
+    pub(super) window: RequestWindow,
+    /// The request for the next page of a listing, which only the first connection makes.
+    pub(super) listing: Option<u32>,
+    /// An answer to such a request has not been reported.
+    pub(super) has_page: bool,
     /// Large comparisons, which wait until no reply is outstanding.
     pub(super) comparisons: Vec<Comparison>,
     pub(super) batch: DownloadBatch,
@@ -55,7 +62,20 @@ impl DownloadStream {
         let batch = DownloadBatch::new(shared.durability);
         let requests = GetRequests::new(channel.limits.max_requests());
         let (comparisons, spare, line) = (Vec::new(), Vec::new(), LineMeter::new());
-        Self { shared, channel, stream, executor, requests, comparisons, batch, spare, line }
+        Self {
+            shared,
+            channel,
+            stream,
+            executor,
+            requests,
+            window: RequestWindow::default(),
+            listing: None,
+            has_page: false,
+            comparisons,
+            batch,
+            spare,
+            line,
+        }
     }
 
     /// Works until everything is done or something fails, and calls `report` from time to time.
@@ -69,6 +89,11 @@ impl DownloadStream {
             if may_leave(spare, self.drain(report).await)? {
                 return Ok(self.channel);
             }
+            if std::mem::take(&mut self.has_page) {
+                report();
+                attempt.changed.notify_waiters();
+            }
+            self.request_page()?;
             // Registered before the state is read, so that no change is missed.
             let changed = attempt.changed.notified();
             tokio::pin!(changed);
@@ -134,8 +159,7 @@ impl DownloadStream {
         changed: impl Future<Output = ()>,
         report: &mut (dyn FnMut() + Send),
     ) -> Result<(), TransferError> {
-        let is_owed = !self.requests.is_empty();
-        if let Some(incoming) = self.channel.wait(is_owed, changed, report).await? {
+        if let Some(incoming) = self.channel.wait(self.is_owed(), changed, report).await? {
             self.on_incoming(incoming).await?;
         }
         Ok(())
@@ -144,12 +168,17 @@ impl DownloadStream {
     /// Whether nothing is left to do on this connection.
     fn is_done(&self) -> bool {
         let is_idle = self.requests.is_empty() && self.comparisons.is_empty();
-        let is_over = self.requests.is_empty() && self.shared.queue.is_over();
+        let is_over = !self.is_owed() && self.shared.queue.is_over();
         is_over || (is_idle && self.batch.is_empty() && self.is_surplus())
     }
 
     fn is_surplus(&self) -> bool {
         self.shared.attempt.is_surplus(self.stream)
+    }
+
+    /// Whether the server owes an answer.
+    fn is_owed(&self) -> bool {
+        !self.requests.is_empty() || self.listing.is_some()
     }
 
     /// Whether the connection could be lost without losing work.
@@ -179,6 +208,11 @@ impl DownloadStream {
         if !self.comparisons.is_empty() || self.is_surplus() {
             return NextAction::Wait;
         }
+        // Files would delay the next page, for which the other connections wait.
+        let lists = self.stream == 0 && self.shared.queue.seeks_more();
+        if lists && self.shared.attempt.has_extra() {
+            return NextAction::Wait;
+        }
         let window = self.line.window(&self.shared.attempt) / BLOCK_BYTES;
         let opened = lock(&self.shared.open).clone();
         let own = opened.iter().filter(|open| open.stream == self.stream).count();
@@ -188,7 +222,8 @@ impl DownloadStream {
                 return NextAction::Request(open, ranges);
             }
         }
-        if self.requests.may_begin(own)
+        if self.window.has_room(self.requests.len())
+            && self.requests.may_begin(own)
             && let Some(job) = self.shared.queue.take()
         {
             return NextAction::File(job);
@@ -198,11 +233,11 @@ impl DownloadStream {
 
     /// Inspects the local data of a file, and requests the rest.
     async fn open_file(&mut self, index: usize) -> Result<(), TransferError> {
-        let Some(job) = self.shared.queue.job(index).cloned() else { return Ok(()) };
-        let DownloadJob { name, path, size, mismatched } = job;
-        let mismatched = mismatched.load(Relaxed);
+        let Some(job) = self.shared.queue.job(index) else { return Ok(()) };
+        let DownloadJob { name, path, size, mismatched, .. } = &*job;
+        let (name, size, mismatched) = (name.clone(), *size, mismatched.load(Relaxed));
         let target = match DownloadTarget::new(
-            &path,
+            path,
             self.shared.durability,
             Arc::clone(&self.shared.manifests),
         ) {

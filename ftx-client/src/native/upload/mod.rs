@@ -22,7 +22,7 @@ use self::source::UploadSource;
 use self::stream::UploadStream;
 use super::attempt::Attempt;
 use super::channel::Channel;
-use super::queue::{TransferQueue, lock};
+use super::queue::{TransferJob, TransferQueue, lock};
 use super::workload::Workload;
 use crate::{ClientConfig, LocalPath, TransferError, Transferred};
 
@@ -42,6 +42,8 @@ impl UploadJob {
         Self { path, name, run, commit: Arc::default() }
     }
 }
+
+impl TransferJob for UploadJob {}
 
 /// The uploads of one attempt, shared by its connections.
 pub(super) struct UploadWorkload {

@@ -146,7 +146,8 @@ impl UploadStream {
 
     /// Opens a file, then offers it, or sends or probes it if it is small.
     async fn open_file(&mut self, job: usize, probe: bool) -> Result<(), TransferError> {
-        let Some(about) = self.shared.queue.job(job).cloned() else { return Ok(()) };
+        let Some(about) = self.shared.queue.job(job) else { return Ok(()) };
+        let about = UploadJob::clone(&about);
         let source = match UploadSource::open(&self.executor, about.path.clone()).await {
             Ok(source) => source,
             Err(error) => {

@@ -48,6 +48,12 @@ impl<T, F: Clone> OpenRequests<T, F> {
         self.requests.is_empty()
     }
 
+    /// The number of unanswered requests.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.requests.len()
+    }
+
     /// Adds a request. The session must not have used its id before.
     pub fn insert(&mut self, id: u32, request: DownloadRequest<T, F>) {
         self.opening += usize::from(request.may_open());

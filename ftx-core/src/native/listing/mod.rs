@@ -19,7 +19,10 @@ use crate::{RawName, RemoteName};
 pub struct Listing {
     directory: Option<RemoteName>,
     recursive: bool,
+    /// Entries of the next page.
     limit: u32,
+    /// Entries of the largest page.
+    max_limit: u32,
     /// The last listed name.
     last: Option<RawName>,
     ended: bool,
@@ -30,7 +33,14 @@ impl Listing {
     /// `recursive` it includes all subdirectories.
     #[must_use]
     pub const fn new(directory: Option<RemoteName>, recursive: bool, limit: u32) -> Self {
-        Self { directory, recursive, limit, last: None, ended: false }
+        Self { directory, recursive, limit, max_limit: limit, last: None, ended: false }
+    }
+
+    /// Doubles the entries of each page, up to `max_limit`: the first page comes soon, and the later ones are
+    /// few.
+    #[must_use]
+    pub fn growing(self, max_limit: u32) -> Self {
+        Self { max_limit, ..self }
     }
 
     /// Returns the request for the next page.
@@ -74,6 +84,7 @@ impl Listing {
             None => {}
         }
         self.ended = !more;
+        self.limit = self.limit.saturating_mul(2).min(self.max_limit);
         Ok(())
     }
 
