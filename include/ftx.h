@@ -1861,6 +1861,14 @@ void ftx_config_free(struct ftx_config *config);
 #define FTX_OPTION_LIMIT_RATE 21
 
 /**
+ * When bytes are compressed, in the native dialect: `FTX_COMPRESS_AUTO` (the default) or
+ * `FTX_COMPRESS_NEVER`; or always, at a level from 1, the fastest, to 19, the smallest. A level
+ * holds for uploads; the server chooses that of downloads. Bytes that do not shrink are sent as
+ * they are.
+ */
+#define FTX_OPTION_COMPRESS 22
+
+/**
  * `FTX_DIALECT_AUTO` (the default), `FTX_DIALECT_NATIVE` or `FTX_DIALECT_LEGACY`.
  */
 #define FTX_OPTION_DIALECT 6
@@ -1974,6 +1982,16 @@ void ftx_config_free(struct ftx_config *config);
  * No TLS. Servers on other machines are refused, unless `FTX_OPTION_INSECURE` is set.
  */
 #define FTX_TLS_OFF 2
+
+/**
+ * Bytes are compressed while the line is slower than the compressor.
+ */
+#define FTX_COMPRESS_AUTO 0
+
+/**
+ * Nothing is compressed, in either direction.
+ */
+#define FTX_COMPRESS_NEVER 255
 
 /**
  * A finished download survives a power failure.

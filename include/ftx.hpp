@@ -332,6 +332,9 @@ public:
      * limit. */
     config &limit_rate(std::uint64_t bytes) { return set(FTX_OPTION_LIMIT_RATE, bytes); }
 
+    /** Sets the compression on the line: `FTX_COMPRESS_AUTO`, `FTX_COMPRESS_NEVER`, or a level from 1 to 19. */
+    config &compress(std::uint32_t when) { return set(FTX_OPTION_COMPRESS, when); }
+
     config &dialect(std::uint32_t which) { return set(FTX_OPTION_DIALECT, which); }
     config &durability(std::uint32_t which) { return set(FTX_OPTION_DURABILITY, which); }
     config &overwrite(std::uint32_t which) { return set(FTX_OPTION_OVERWRITE, which); }

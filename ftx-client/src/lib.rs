@@ -32,7 +32,7 @@ pub use ftx_core::native::Reason;
 pub use ftx_core::native::blocks::Digest;
 pub use ftx_core::native::wire::{Entry, EntryKind, Listed, Obstacle, Overwrite, Untransferable};
 pub use ftx_core::{AccessToken, AccessTokenError, RawName, RemoteName, Status};
-pub use ftx_io::Fingerprint;
+pub use ftx_io::{Compression, CompressionLevel, Fingerprint};
 pub use ftx_store::Durability;
 pub use local_path::{LocalPath, LocalTree};
 pub use options::{ClientConfig, DialectChoice, TlsChoice};

@@ -33,7 +33,10 @@ pub use legacy::hash::hash_prefix;
 pub use legacy::read_ahead::ReadAhead;
 pub use legacy::staging_writer::StagingWriter;
 pub use legacy::write_task::{StagingGuard, StagingHandle};
-pub use native::frames::{DetachedFrames, FrameReader, FrameWriter, Frames, Incoming, ReadError};
+pub use native::compression::{Compression, CompressionLevel, LineHint};
+pub use native::frames::{
+    DetachedFrames, FrameReader, FrameWriter, Frames, Incoming, ReadError, count_frames,
+};
 pub use rate_limit::{Pacer, RateLimit};
 pub use send_source::SendSource;
 pub use speed_gauge::MinSpeed;

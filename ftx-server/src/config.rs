@@ -4,6 +4,8 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ftx_io::Compression;
+
 use crate::access::{Access, AccessPolicy};
 use crate::auth::{Authenticator, Everyone};
 use crate::descriptors::Descriptors;
@@ -31,6 +33,8 @@ pub struct Config {
     pub authenticator: Arc<dyn Authenticator>,
     /// The counters of the server and its store.
     pub metrics: Metrics,
+    /// When native connections are compressed, with clients that agree.
+    pub compression: Compression,
 }
 
 /// The time limits of connections, and of a shutdown.
@@ -59,6 +63,7 @@ impl Default for Config {
             access: Access::new(AccessPolicy::open()),
             authenticator: Arc::new(Everyone),
             metrics: Metrics::default(),
+            compression: Compression::Auto,
         }
     }
 }

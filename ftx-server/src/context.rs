@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ftx_io::{IoLimits, MinSpeed, RateLimits};
+use ftx_io::{Compression, IoLimits, MinSpeed, RateLimits};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
@@ -34,6 +34,8 @@ pub(crate) struct Context<S: Store> {
     pub(crate) rates: SharedRates,
     /// The memory of granules that are not durable.
     pub(crate) granule_memory: GranuleMemory,
+    /// When native connections are compressed, with clients that agree.
+    pub(crate) compression: Compression,
     pub(crate) throttles: Throttles,
     /// Set when a shutdown begins: idle connections close.
     pub(crate) stop: CancellationToken,

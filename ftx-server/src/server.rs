@@ -52,6 +52,7 @@ impl<S: Store> Server<S> {
             min_speed: config.limits.min_speed,
             rates: SharedRates::new(config.limits.bandwidth),
             granule_memory,
+            compression: config.compression,
             throttles: Throttles::default(),
             stop: CancellationToken::new(),
             abort: CancellationToken::new(),

@@ -3,7 +3,7 @@
 #![no_main]
 
 use ftx_core::native::wire::{
-    BLOCK_HEAD_BYTES, BlockHead, FileHead, FileLayout, FrameKind, HEADER_BYTES, next_frame,
+    BLOCK_HEAD_BYTES, BlockHead, COMPRESSED_HEAD_BYTES, CompressedHead, FileHead, FileLayout, FrameKind, HEADER_BYTES, next_frame,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -27,6 +27,14 @@ fuzz_target!(|input: &[u8]| {
             let Some((head, _)) = rest.split_at_checked(head_len) else { return };
             let Ok(head) = FileHead::decode(head) else { return };
             let before = head.encode(header.request, data_len).expect("it was decoded");
+            assert!(input.starts_with(&before));
+        }
+        FrameKind::Compressed => {
+            let Some(head) = payload.first_chunk() else { return };
+            let Ok(head) = CompressedHead::decode(&header, *head) else { return };
+            let zstd_len = header.len as usize - COMPRESSED_HEAD_BYTES;
+            assert!(head.decoded_len <= 1 << 20 && zstd_len <= 1_052_672);
+            let before = head.encode(zstd_len).expect("it was decoded");
             assert!(input.starts_with(&before));
         }
     }

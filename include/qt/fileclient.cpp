@@ -26,6 +26,8 @@ FileClient::Private::Client FileClient::Private::make(Dialect spoken, int attemp
     ftx_config_set_u64(config.get(), FTX_OPTION_TIMEOUT_MS, uint64_t(timeout));
     ftx_config_set_u64(config.get(), FTX_OPTION_STREAMS, uint64_t(streams));
     ftx_config_set_u64(config.get(), FTX_OPTION_LIMIT_RATE, uint64_t(limitRate));
+    ftx_config_set_u64(config.get(), FTX_OPTION_COMPRESS,
+                       compress < 0 ? FTX_COMPRESS_NEVER : uint64_t(compress));
     ftx_config_set_u64(config.get(), FTX_OPTION_DURABILITY, durability);
     status = setTlsOptions(config.get());
     if (status != FTX_OK)
@@ -200,6 +202,17 @@ qint64 FileClient::limitRate() const
 void FileClient::setLimitRate(qint64 bytes)
 {
     d->limitRate = bytes <= 0 ? 0 : qMax(bytes, qint64(FTX_MIN_LIMIT_RATE));
+    d->changed();
+}
+
+int FileClient::compress() const
+{
+    return d->compress;
+}
+
+void FileClient::setCompress(int when)
+{
+    d->compress = qBound(-1, when, 19);
     d->changed();
 }
 

@@ -108,6 +108,7 @@ class FileClient : public QObject {
     Q_PROPERTY(int timeout READ timeout WRITE setTimeout)
     Q_PROPERTY(int streams READ streams WRITE setStreams)
     Q_PROPERTY(qint64 limitRate READ limitRate WRITE setLimitRate)
+    Q_PROPERTY(int compress READ compress WRITE setCompress)
     Q_PROPERTY(Tls tls READ tls WRITE setTls)
     Q_PROPERTY(QString fingerprint READ fingerprint WRITE setFingerprint)
     Q_PROPERTY(QString token READ token WRITE setToken)
@@ -191,6 +192,11 @@ public:
     /** Sets the maximum bytes of files in a second, in each direction, of all connections together, from
      * the next call on: 8192 (FTX_MIN_LIMIT_RATE) or more; 0, the default, for no limit. */
     void setLimitRate(qint64 bytes);
+
+    int compress() const;
+    /** Sets the compression on the line, from the next call on: 0, the default, compresses while the line
+     * is slower than the compressor; -1 never; 1 to 19 always, at this level for uploads. */
+    void setCompress(int when);
 
     Tls tls() const;
     /** Sets the encryption, from the next call on; Auto by default. */

@@ -76,6 +76,7 @@ public:
     int timeout = 30000;
     int streams = 0;
     qint64 limitRate = 0;
+    int compress = 0;
     Tls tls = Tls::Auto;
     QString fingerprint;
     QString token;

@@ -60,6 +60,9 @@ void settings()
     config.limit_rate(FTX_MIN_LIMIT_RATE);
     CHECK(config.value(FTX_OPTION_LIMIT_RATE) == FTX_MIN_LIMIT_RATE);
     CHECK(status_of([&] { config.limit_rate(1); }) == FTX_INVALID_ARGUMENT);
+    config.compress(FTX_COMPRESS_NEVER).compress(19);
+    CHECK(config.value(FTX_OPTION_COMPRESS) == 19);
+    CHECK(status_of([&] { config.compress(20); }) == FTX_INVALID_ARGUMENT);
     CHECK(status_of([&] { config.set(4711, 1); }) == FTX_UNKNOWN_OPTION);
     std::error_code code;
     config.set(4711, 1, code);

@@ -198,6 +198,9 @@ static void options(ftx_config *config)
     CHECK(strstr(error.message, "FTX_OPTION_LIMIT_RATE") && strstr(error.message, "8192"));
     CHECK_STATUS(ftx_config_set_u64(config, FTX_OPTION_LIMIT_RATE, FTX_MIN_LIMIT_RATE), FTX_OK);
     CHECK_STATUS(ftx_config_set_u64(config, FTX_OPTION_LIMIT_RATE, 0), FTX_OK);
+    CHECK_STATUS(ftx_config_set_u64(config, FTX_OPTION_COMPRESS, 20), FTX_INVALID_ARGUMENT);
+    CHECK_STATUS(ftx_config_set_u64(config, FTX_OPTION_COMPRESS, FTX_COMPRESS_NEVER), FTX_OK);
+    CHECK_STATUS(ftx_config_set_u64(config, FTX_OPTION_COMPRESS, FTX_COMPRESS_AUTO), FTX_OK);
     CHECK_STATUS(ftx_config_set_u64(config, FTX_OPTION_DIALECT, 3), FTX_INVALID_ARGUMENT);
     CHECK_STATUS(ftx_config_set_u64(config, FTX_OPTION_DURABILITY, 2), FTX_INVALID_ARGUMENT);
     CHECK_STATUS(ftx_config_set_u64(config, FTX_OPTION_OVERWRITE, 2), FTX_INVALID_ARGUMENT);

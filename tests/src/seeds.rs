@@ -42,7 +42,31 @@ fn add_native(seeds: &mut Seeds) {
         if next_frame(&frame).unwrap().unwrap().kind == FrameKind::Control {
             add(seeds, "native_message", title, frame.clone());
         }
+        add(seeds, "compressed", title, [&[0], &frame[..]].concat());
         add(seeds, "native_frame", title, frame);
+    }
+}
+
+/// Frames of zstd, by hand: the length that is announced, and the frame.
+fn add_compressed(seeds: &mut Seeds) {
+    let ping = "0c000000070000000100000009000000 0100000000000000";
+    for (name, len, zstd) in [
+        ("stored", 24, format!("28b52ffd 20 18 c10000 {ping}")),
+        ("two blocks", 24, format!("28b52ffd 20 18 400000 {} 810000 {}", &ping[..16], &ping[16..])),
+        (
+            "zeros",
+            1 << 20,
+            "28b52ffd a0 00001000 020010 00 020010 00 020010 00 020010 00 020010 00 \
+            020010 00 020010 00 030010 00"
+                .to_owned(),
+        ),
+        ("a lie", 23, format!("28b52ffd 20 18 c10000 {ping}")),
+        ("two frames", 24, format!("28b52ffd 20 18 c10000 {ping} 28b52ffd 20 18 c10000 {ping}")),
+        ("a skipped frame", 24, "502a4d18 04000000 00000000".to_owned()),
+    ] {
+        let digits: String = zstd.split_whitespace().collect();
+        let bytes = [&[1], &u32::to_le_bytes(len)[..], &hex::decode(digits).unwrap()].concat();
+        add(seeds, "compressed", name, bytes);
     }
 }
 
@@ -117,6 +141,7 @@ fn add_journals(seeds: &mut Seeds) {
 fn seeds() -> Seeds {
     let mut seeds = Seeds::new();
     add_native(&mut seeds);
+    add_compressed(&mut seeds);
     add_legacy(&mut seeds);
     add_journals(&mut seeds);
     add(&mut seeds, "dialect", "native", CLIENT_PREFACE);

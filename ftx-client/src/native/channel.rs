@@ -3,14 +3,14 @@
 use std::time::{Duration, Instant};
 
 use ftx_core::codec::MAX_RECORD_BYTES;
-use ftx_core::native::wire::{CLIENT_PREFACE, Reply, Request, ServerPreface, Token};
+use ftx_core::native::wire::{CLIENT_PREFACE, Reply, Request, ServerPreface, Token, ZSTD};
 use ftx_core::native::{Reason, Silence, SilenceAction};
-use ftx_io::{BufferedStream, DetachedFrames, Frames, Incoming, IoLimits};
+use ftx_io::{BufferedStream, DetachedFrames, Executor, Frames, Incoming, IoLimits, LineHint};
 use tracing::debug;
 
 use super::backlog::{Backlog, ExpectedReplies};
 use super::decode::decode_control;
-use super::hello::{SessionRequest, credentials, hello, read_preface};
+use super::hello::{SessionRequest, hello, read_preface};
 use crate::activity::Activity;
 use crate::{Cancel, ClientConfig, TransferError};
 
@@ -104,7 +104,7 @@ impl Channel {
         session: SessionRequest,
     ) -> Result<Handshake, TransferError> {
         let limits = IoLimits { limit: config.timeout, stop: cancel.token(true) };
-        let hello = hello(session, credentials(config));
+        let hello = hello(session, config);
         // In one write: an original server takes the bytes of one read for one message.
         let bytes = [&CLIENT_PREFACE[..], &hello.encode(0)?].concat();
         let sent = Instant::now();
@@ -112,6 +112,7 @@ impl Channel {
         if read_preface(&mut stream, limits).await? == ServerPreface::Legacy {
             return Ok(Handshake::Legacy(stream));
         }
+        let is_local = stream.transport().is_local();
         let longest = u32::try_from(MAX_RECORD_BYTES).unwrap_or(u32::MAX);
         let mut channel = Self {
             frames: Frames::new(stream, longest),
@@ -130,8 +131,12 @@ impl Channel {
         };
         let reply = channel.reply().await;
         match reply.map_err(|error| TransferError::at_hello(error, config))? {
-            (_, Reply::Welcome { session, window, requests, agent, .. }) => {
+            (_, Reply::Welcome { features, session, window, requests, agent, .. }) => {
                 let round_trip = sent.elapsed();
+                if features.iter().any(|feature| feature == ZSTD) {
+                    let hint = LineHint { is_local, round_trip: Some(round_trip) };
+                    channel.frames.enable_compression(config.compress, hint, Executor::pool());
+                }
                 debug!(agent, ?round_trip, "native server");
                 channel.limits =
                     ServerLimits { session, window, requests: requests.max(1), round_trip };
@@ -305,6 +310,7 @@ impl IdleChannel {
             tainted: false,
             limits,
         };
+        channel.frames.set_executor(Executor::pool());
         channel.set_activity(activity);
         Some(channel)
     }

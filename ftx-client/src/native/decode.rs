@@ -34,9 +34,9 @@ fn with_safe_texts(reply: Reply) -> Reply {
     match reply {
         Reply::Failed { reason, message } => Reply::Failed { reason, message: shown(&message) },
         Reply::Goodbye { reason, message } => Reply::Goodbye { reason, message: shown(&message) },
-        // The features of the server are not used here.
-        Reply::Welcome { version, agent, session, window, requests, .. } => {
-            let (features, agent) = (Vec::new(), shown(&agent));
+        // The features are compared and never shown.
+        Reply::Welcome { version, features, agent, session, window, requests } => {
+            let agent = shown(&agent);
             Reply::Welcome { version, features, agent, session, window, requests }
         }
         // Each reply without a text is named, so that a new one with a text is not forgotten.

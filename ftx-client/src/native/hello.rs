@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use ftx_core::native::wire::{PREFACE_BYTES, Request, ServerPreface, Token, VERSIONS, WAITING};
-use ftx_io::{BufferedStream, IoLimits, deadline_after};
+use ftx_core::native::wire::{
+    PREFACE_BYTES, Request, ServerPreface, Token, VERSIONS, WAITING, ZSTD, ZSTD_ALWAYS,
+};
+use ftx_io::{BufferedStream, Compression, IoLimits, deadline_after};
 use tokio::time::{Instant, timeout_at};
 
 use super::channel::{Channel, Handshake};
@@ -40,23 +42,31 @@ pub(crate) async fn greet(
 }
 
 /// The first message of a connection.
-pub(super) fn hello(session: SessionRequest, auth: Option<String>) -> Request {
+pub(super) fn hello(session: SessionRequest, config: &ClientConfig) -> Request {
     let (session, replaces) = match session {
         SessionRequest::New { replaces } => (None, replaces),
         SessionRequest::Join(token) => (Some(token), None),
     };
     Request::Hello {
         versions: VERSIONS.to_vec(),
-        features: vec![WAITING.to_owned()],
+        features: features(config.compress).into_iter().map(str::to_owned).collect(),
         agent: AGENT.to_owned(),
         session,
-        auth,
+        auth: credentials(config),
         replaces,
     }
 }
 
+fn features(compress: Compression) -> Vec<&'static str> {
+    match compress {
+        Compression::Never => vec![WAITING],
+        Compression::Auto => vec![WAITING, ZSTD],
+        Compression::Always | Compression::Level(_) => vec![WAITING, ZSTD, ZSTD_ALWAYS],
+    }
+}
+
 /// The proof that the client may use the server, for each of its connections. TLS proves a certificate.
-pub(super) fn credentials(config: &ClientConfig) -> Option<String> {
+fn credentials(config: &ClientConfig) -> Option<String> {
     config.token.as_ref().map(ToString::to_string)
 }
 

@@ -27,6 +27,7 @@ impl Channel {
     /// Sends the queued bytes if they are many.
     pub(super) async fn flush_if_full(&mut self) -> Result<(), TransferError> {
         let full = self.frames.outgoing_pacer().piece(SEND_FLUSH_BYTES);
+        let full = self.frames.flush_threshold(full);
         if self.frames.queued() >= full { self.flush().await } else { Ok(()) }
     }
 

@@ -4,6 +4,7 @@
 //! and the documentation of the option in `include/ftx.h`. A new option needs a row, the place where it
 //! acts, its line in `docs/cli.md`, and the generated header.
 
+mod compress;
 mod rate;
 mod row;
 mod value;
@@ -14,7 +15,7 @@ use std::time::Duration;
 
 use ftx_core::AccessToken;
 use ftx_core::native::wire::Overwrite;
-use ftx_io::Fingerprint;
+use ftx_io::{Compression, Fingerprint};
 use ftx_store::Durability;
 
 use self::row::OptionAccess;
@@ -199,6 +200,27 @@ options! {
                 "Most bytes of files in a second, in each direction, over all connections, or `none`",
             )
             .takes("a size for each second such as 10 MB or 512 KiB, at least 8 KiB, or none"),
+        );
+
+    /// When bytes are compressed, in the native dialect, with servers that agree. A level holds for uploads;
+    /// the server chooses that of downloads.
+    compress: Compression = Compression::Auto,
+        [AbiOption::number(
+            22,
+            "COMPRESS",
+            0..=255,
+            "When bytes are compressed, in the native dialect: {choices}; or always, at a level from 1, \
+             the fastest, to 19, the smallest. A level holds for uploads; the server chooses that of \
+             downloads. Bytes that do not shrink are sent as they are.",
+        )],
+        Some(
+            CliFlag::new(
+                "compress",
+                "WHEN",
+                "Compression on the line: `auto` while the line is slower than the compressor, `never`, or \
+                 always at a level from 1 to 19",
+            )
+            .takes("auto, never, or a level from 1 to 19"),
         );
 
     /// The dialect to speak.

@@ -7,7 +7,7 @@ use ftx_core::AccessTokenError;
 use super::*;
 
 /// The numbers that programs in C have been built with: for a client, and for a job.
-const ABI_NUMBERS: [(&str, u32, Option<u32>); 21] = [
+const ABI_NUMBERS: [(&str, u32, Option<u32>); 22] = [
     ("TIMEOUT_MS", 1, None),
     ("RETRIES", 2, Some(3)),
     ("MIN_BACKOFF_MS", 3, None),
@@ -29,10 +29,13 @@ const ABI_NUMBERS: [(&str, u32, Option<u32>); 21] = [
     ("CLIENT_KEY", 19, None),
     ("TOKEN", 20, None),
     ("LIMIT_RATE", 21, None),
+    ("COMPRESS", 22, None),
 ];
 
 /// The same for the values of options.
-const CHOICE_NUMBERS: [(&str, u64); 11] = [
+const CHOICE_NUMBERS: [(&str, u64); 13] = [
+    ("COMPRESS_AUTO", 0),
+    ("COMPRESS_NEVER", 255),
     ("DIALECT_AUTO", 0),
     ("DIALECT_NATIVE", 1),
     ("DIALECT_LEGACY", 2),
@@ -148,6 +151,26 @@ fn a_rate_is_a_size_or_none_and_has_a_least_value() {
 }
 
 #[test]
+fn compression_is_automatic_off_or_a_level() {
+    let compress = named("COMPRESS");
+    let number = |text: &str| {
+        let config = changed(compress, text)?;
+        let number = number_of(&config, 22).unwrap();
+        assert_eq!((compress.access.text)(&config), text);
+        Ok::<_, String>(number)
+    };
+    for (text, expected) in [("auto", 0), ("never", 255), ("1", 1), ("19", 19)] {
+        assert_eq!(number(text), Ok(expected), "{text}");
+        let mut config = ClientConfig::default();
+        assert_eq!(set_number(&mut config, 22, expected), Ok(()));
+        assert_eq!((compress.access.text)(&config), text);
+    }
+    for text in ["0", "20", "255", "-1", "", "always", "zstd"] {
+        assert_eq!(number(text).unwrap_err(), "give auto, never, or a level from 1 to 19");
+    }
+}
+
+#[test]
 fn numbers_outside_the_range_and_of_another_form_are_refused() {
     let mut config = ClientConfig::default();
     let before = format!("{config:?}");
@@ -160,6 +183,9 @@ fn numbers_outside_the_range_and_of_another_form_are_refused() {
         (8, 2),
         (21, 1),
         (21, MIN_LIMIT_RATE - 1),
+        (22, 20),
+        (22, 254),
+        (22, 256),
     ];
     for (number, value) in wrong {
         assert_eq!(set_number(&mut config, number, value), Err(OptionError::Value), "{number}");

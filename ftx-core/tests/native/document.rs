@@ -81,7 +81,7 @@ fn every_message_has_its_example() {
         }
         header.kind
     });
-    assert!(kinds.eq([FrameKind::Block, FrameKind::File, FrameKind::File]));
+    assert!(kinds.eq([FrameKind::Block, FrameKind::File, FrameKind::File, FrameKind::Compressed]));
 }
 
 #[test]

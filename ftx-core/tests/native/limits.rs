@@ -5,10 +5,10 @@ use ftx_core::codec::{MAX_RECORD_BYTES, encode};
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{BLOCK_BYTES, BlockRange, Cv, Digest};
 use ftx_core::native::wire::{
-    BlockHead, Entry, EntryKind, FileHead, FileLayout, FrameError, FrameHeader, FrameKind,
-    GetScope, HEADER_BYTES, Listed, MAX_CV_PAGE_BLOCKS, MAX_GET_RANGES, MAX_REQUEST_BYTES, Meta,
-    Mtime, Obstacle, Overwrite, Readers, Reply, Request, Token, Untransferable, Version,
-    next_frame,
+    BlockHead, CompressedHead, Entry, EntryKind, FileHead, FileLayout, FrameError, FrameHeader,
+    FrameKind, GetScope, HEADER_BYTES, Listed, MAX_CV_PAGE_BLOCKS, MAX_DECODED_BYTES,
+    MAX_GET_RANGES, MAX_REQUEST_BYTES, MAX_ZSTD_BYTES, Meta, Mtime, Obstacle, Overwrite, Readers,
+    Reply, Request, Token, Untransferable, Version, next_frame,
 };
 use proptest::prelude::*;
 
@@ -27,7 +27,7 @@ fn header(len: u32, request: u32, kind: u8, reserved: [u8; 3]) -> Result<FrameHe
 
 #[test]
 fn a_header_has_a_known_kind_and_zeros_at_its_end() {
-    for kind in (0..=u8::MAX).filter(|kind| !(1..=3).contains(kind)) {
+    for kind in (0..=u8::MAX).filter(|kind| !(1..=4).contains(kind)) {
         assert_eq!(header(100, 1, kind, [0; 3]), Err(FrameError::UnknownKind { kind }));
     }
     for reserved in [[1, 0, 0], [0, 1, 0], [0, 0, 0x80]] {
@@ -247,7 +247,7 @@ fn unknown_messages_are_refused() {
 fn features_that_nobody_knows_are_read() {
     let hello = Request::Hello {
         versions: vec![9, 1],
-        features: vec!["zstd".into(), "報".into()],
+        features: vec!["zip".into(), "報".into()],
         agent: "other/3".into(),
         session: None,
         auth: None,
@@ -268,6 +268,32 @@ fn a_block_frame_holds_a_block() {
     assert!(BlockHead { index: 0, len: 1 }.encode(0).is_err());
     let (header, _) = control(1, &[0; 60]);
     let wrong = BlockHead::decode(&header, [0; 8]).unwrap_err();
+    assert_eq!(wrong.reason(), Reason::OutOfStep);
+}
+
+#[test]
+fn a_compressed_frame_is_bounded_before_and_after() {
+    let (most, zstd) = (MAX_DECODED_BYTES, MAX_ZSTD_BYTES);
+    for (decoded_len, zstd_len, fits) in [
+        (1, 9, true),
+        (most, zstd, true),
+        (0, 9, false),
+        (most + 1, 9, false),
+        (usize::MAX, 9, false),
+        (1, 8, false),
+        (1, zstd + 1, false),
+    ] {
+        let head = CompressedHead { decoded_len };
+        assert_eq!(head.encode(zstd_len).is_ok(), fits, "{decoded_len} {zstd_len}");
+    }
+    let header = FrameHeader::new(FrameKind::Compressed, 0, 100).unwrap();
+    for len in [0, u32::try_from(most).unwrap() + 1, u32::MAX] {
+        let error = FrameError::DecodedLength { len: len.into() };
+        assert_eq!(CompressedHead::decode(&header, len.to_le_bytes()), Err(error));
+    }
+    assert!(FrameHeader::new(FrameKind::Compressed, 1, 100).is_err());
+    let (control, _) = control(0, &[0; 60]);
+    let wrong = CompressedHead::decode(&control, [1, 0, 0, 0]).unwrap_err();
     assert_eq!(wrong.reason(), Reason::OutOfStep);
 }
 
@@ -381,7 +407,7 @@ proptest! {
         let mut bytes = bytes;
         if small {
             bytes[3] = 0;
-            bytes[8] &= 3;
+            bytes[8] &= 7;
             bytes[9..].fill(0);
         }
         if let Ok(header) = FrameHeader::decode(&bytes) {

@@ -5,9 +5,9 @@ use ftx_core::RawName;
 use ftx_core::native::Granule;
 use ftx_core::native::blocks::{BlockRange, Cv, Digest};
 use ftx_core::native::wire::{
-    BlockHead, CLIENT_PREFACE, Entry, EntryKind, FileHead, FileLayout, FrameHeader, FrameKind,
-    GetScope, HEADER_BYTES, Listed, Meta, Mtime, Obstacle, Overwrite, Readers, Reply, Request,
-    Token, Untransferable, Version, next_frame, server_preface,
+    BlockHead, CLIENT_PREFACE, CompressedHead, Entry, EntryKind, FileHead, FileLayout, FrameHeader,
+    FrameKind, GetScope, HEADER_BYTES, Listed, Meta, Mtime, Obstacle, Overwrite, Readers, Reply,
+    Request, Token, Untransferable, Version, next_frame, server_preface,
 };
 
 const TOKEN: &str = "a0a1a2a3a4a5a6a7a8a9aaabacadaeaf";
@@ -370,6 +370,21 @@ fn a_block_frame() {
     let index = head.last_chunk().copied().unwrap();
     assert_eq!((header.kind, header.request), (FrameKind::Block, 3));
     assert_eq!(BlockHead::decode(&header, index), Ok(block));
+}
+
+#[test]
+fn a_compressed_frame() {
+    let head = CompressedHead { decoded_len: 0x0001_0203 };
+    let golden = [
+        "18000000", "00000000", "04", "000000",   // 24 bytes, request 0, compressed
+        "03020100", // decoded bytes
+    ];
+    let frame = head.encode(20).unwrap();
+    assert_eq!(hex::encode(frame), golden.concat());
+    let header = next_frame(&frame).unwrap().unwrap();
+    let len = frame.last_chunk().copied().unwrap();
+    assert_eq!((header.kind, header.request), (FrameKind::Compressed, 0));
+    assert_eq!(CompressedHead::decode(&header, len), Ok(head));
 }
 
 /// The head has these bytes before 2 bytes of the file, and the whole frame is read as that.

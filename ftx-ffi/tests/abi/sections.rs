@@ -127,6 +127,7 @@ const SECTIONS: &[Section] = &[
             "FTX_OPTION_*",
             "FTX_DIALECT_*",
             "FTX_TLS_*",
+            "FTX_COMPRESS_*",
             "FTX_DURABILITY_*",
             "FTX_OVERWRITE_*",
             "ftx_config_set_u64",

@@ -1,3 +1,4 @@
 //! Input and output of the native dialect: frames.
 
+pub(crate) mod compression;
 pub(crate) mod frames;

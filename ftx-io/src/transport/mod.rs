@@ -101,6 +101,16 @@ impl Transport {
         .map(|tls| Self::Tls(Box::new(tls)))
     }
 
+    /// Whether the bytes stay on this machine.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        let peer = match self {
+            Self::Tcp(tcp) => tcp.peer_addr(),
+            Self::Tls(tls) => tls.peer_addr(),
+        };
+        peer.is_ok_and(|peer| peer.ip().to_canonical().is_loopback())
+    }
+
     /// Whether nobody on the way can read the bytes.
     #[must_use]
     pub fn is_encrypted(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, IoSlice, Read as _};
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddr};
 use std::time::{Duration, Instant};
 
 use bytes::{BufMut, BytesMut};
@@ -45,6 +45,10 @@ impl TcpTransport {
             prefer_bbr(&stream, peer.ip());
         }
         Ok(Self { stream, busy_poll: false })
+    }
+
+    pub(super) fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.stream.peer_addr()
     }
 
     pub(super) fn into_stream(self) -> TcpStream {

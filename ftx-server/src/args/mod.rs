@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use clap::{Parser, Subcommand, ValueEnum};
 use ftx_core::escaped;
-use ftx_io::MinSpeed;
+use ftx_io::{Compression, MinSpeed};
 use ftx_server::process::{FileUsage, NeededFile, SandboxMode, UserSpec};
 use ftx_server::store::local::LocalStoreConfig;
 use ftx_server::{AddressLimit, Config, Limits, MIN_SPEED_WINDOW, ServerCertificate, TlsFiles};
@@ -149,6 +149,11 @@ pub(crate) struct ServerArgs {
     #[arg(long, value_name = "SIZE|none", default_value = "none", value_parser = rate_or_none)]
     limit_rate_per_connection: Rate,
 
+    /// Compression on the line, with native clients that agree: `auto` while the line is slower than the
+    /// compressor
+    #[arg(long, value_enum, value_name = "WHEN", default_value = "auto")]
+    compress: CompressArg,
+
     /// Time limit for an idle connection
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = humantime::parse_duration)]
     idle_timeout: Duration,
@@ -180,6 +185,12 @@ struct Rate(Option<NonZeroU64>);
 enum DurabilityArg {
     Full,
     None,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum CompressArg {
+    Auto,
+    Never,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -217,6 +228,10 @@ impl ServerArgs {
         config.timeouts.stall = self.stall_timeout;
         config.timeouts.idle = self.idle_timeout;
         config.timeouts.grace = self.grace;
+        config.compression = match self.compress {
+            CompressArg::Auto => Compression::Auto,
+            CompressArg::Never => Compression::Never,
+        };
         config
     }
 

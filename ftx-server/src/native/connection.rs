@@ -6,7 +6,8 @@ use std::time::Duration;
 use ftx_core::RemoteName;
 use ftx_core::native::StreamId;
 use ftx_core::native::wire::Reply;
-use ftx_io::{Executor, Frames, IoLimits};
+use ftx_io::{Executor, Frames, IoLimits, LineHint};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
@@ -28,6 +29,9 @@ pub(super) const MAX_QUEUED_REPLY_BYTES: usize = 32 * 1024;
 
 /// Uploads that a connection may have open at the same time: each one takes some descriptors.
 const MAX_OPEN_UPLOADS: usize = 64;
+
+/// A longer time between `Welcome` and the first request is the client's, and not the line's.
+const MAX_ROUND_TRIP: Duration = Duration::from_secs(2);
 
 /// One connection of a client, without its byte stream.
 pub(super) struct NativeConnection<S: Store> {
@@ -60,6 +64,8 @@ pub(super) struct NativeConnection<S: Store> {
     pub(super) is_busy: bool,
     /// The system gave no runtime for a dedicated thread.
     pub(super) stays: bool,
+    /// When the connection was welcomed, until its first request arrives.
+    welcomed: Option<Instant>,
 }
 
 impl<S: Store> NativeConnection<S> {
@@ -88,6 +94,16 @@ impl<S: Store> NativeConnection<S> {
             spare: Vec::new(),
             is_busy: false,
             stays: false,
+            welcomed: Some(Instant::now()),
+        }
+    }
+
+    /// Tells the compressor about the line, with the first request: the client sends it at once, unless it
+    /// has nothing to do.
+    pub(super) fn estimate_line(&mut self, frames: &mut Frames) {
+        let waited = self.welcomed.take().map(|welcomed| welcomed.elapsed());
+        if let Some(round_trip) = waited.filter(|waited| *waited <= MAX_ROUND_TRIP) {
+            frames.estimate_line(LineHint { is_local: false, round_trip: Some(round_trip) });
         }
     }
 

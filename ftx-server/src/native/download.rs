@@ -187,7 +187,7 @@ async fn send_block<S: Store>(
     let SentBlock { cv, changed } = send_bytes(cx, &head, file, index).await?;
     cx.frames.queue(&cv.0);
     // One request may name thousands of blocks that are too small to be sent at once.
-    if cx.frames.queued() >= MAX_QUEUED_REPLY_BYTES {
+    if cx.frames.queued() >= cx.frames.flush_threshold(MAX_QUEUED_REPLY_BYTES) {
         cx.flush().await?;
     }
     match changed {
@@ -263,6 +263,9 @@ async fn send_unread<S: Store>(
 ) -> Result<(), RequestError> {
     let BlockReader { offset, end, .. } = *block;
     let Some(source) = file.send_source() else { return Ok(()) };
+    if cx.frames.is_compressing() {
+        return Ok(());
+    }
     if !cx.connection.executor.is_inline() || end - offset <= MAX_COPIED_BYTES as u64 {
         return Ok(());
     }

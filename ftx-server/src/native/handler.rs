@@ -42,6 +42,7 @@ impl<S: Store> Movable for NativeConnection<S> {
         frames: &mut Frames,
         placement: Placement<'_>,
     ) -> Result<Yield, NativeError> {
+        frames.set_executor(self.executor.clone());
         let mut result = serve_requests(self, frames, placement).await;
         if matches!(result, Ok(Yield::Closed) | Err(_)) {
             if is_replaced(self) {
@@ -80,8 +81,8 @@ async fn serve_requests<S: Store>(
         if connection.batch.is_due(frames, connection.context.monitor.active())? {
             put::store_batch(connection, frames).await?;
         }
-        let queued = frames.queued();
-        if queued > 0 && (queued >= MAX_QUEUED_REPLY_BYTES || !frames.has_complete_frame()) {
+        let (queued, most) = (frames.queued(), frames.flush_threshold(MAX_QUEUED_REPLY_BYTES));
+        if queued > 0 && (queued >= most || !frames.has_complete_frame()) {
             frames.writer().flush(connection.stall()).await?;
         }
         if connection.is_busy
@@ -97,6 +98,7 @@ async fn serve_requests<S: Store>(
         match next_event(connection, frames, placement).await? {
             NextEvent::Yield(reason) => return Ok(reason),
             NextEvent::Incoming(incoming) => {
+                connection.estimate_line(frames);
                 let (id, body) = parts_of(&incoming);
                 let mut request = RequestContext::new(connection, frames, id, body);
                 let handled = handle(&mut request, incoming).await;

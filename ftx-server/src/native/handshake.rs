@@ -6,10 +6,13 @@ use std::time::Duration;
 
 use ftx_core::native::wire::{
     CLIENT_PREFACE, MAX_REQUEST_BYTES, PREFACE_BYTES, Reply, Request, Token, VERSION, VERSIONS,
-    WAITING, check_client_preface, common_version, server_preface,
+    WAITING, ZSTD, ZSTD_ALWAYS, check_client_preface, common_version, server_preface,
 };
 use ftx_core::native::{Reason, StepError};
-use ftx_io::{BufferedStream, Fingerprint, Frames, Incoming, ReadError, StreamError};
+use ftx_io::{
+    BufferedStream, Compression, Executor, Fingerprint, Frames, Incoming, LineHint, ReadError,
+    StreamError,
+};
 use tracing::{Span, debug, field};
 
 use super::connection::NativeConnection;
@@ -49,6 +52,8 @@ struct ClientHello {
     auth: Option<String>,
     replaces: Option<Token>,
     understands_waiting: bool,
+    /// When the client wants the connection to be compressed.
+    compression: Compression,
 }
 
 /// Reads the client's preface and `Hello`, and answers them. `None` if the client left before.
@@ -83,8 +88,15 @@ pub(super) async fn accept<S: Store>(
         }
         Ok(Some((hello, identity)))
     };
+    let mut compression = Compression::Never;
     let answered = match hello.await {
-        Ok(Some((hello, identity))) => welcome(&mut frames, context, shared, hello, identity),
+        Ok(Some((mut hello, identity))) => {
+            if context.compression == Compression::Never {
+                hello.compression = Compression::Never;
+            }
+            compression = hello.compression;
+            welcome(&mut frames, context, shared, hello, identity)
+        }
         Ok(None) => return Ok(None),
         Err(error) => {
             frames.queue(&server_preface(VERSION));
@@ -95,6 +107,11 @@ pub(super) async fn accept<S: Store>(
         Ok(connection) => {
             frames.set_rate_limits(context.rate_limits(connection.session.principal()));
             frames.writer().flush(context.stall()).await?;
+            if compression != Compression::Never {
+                let is_local = peer.ip().to_canonical().is_loopback();
+                let hint = LineHint { is_local, round_trip: None };
+                frames.enable_compression(compression, hint, Executor::pool());
+            }
             Ok(Some((frames, connection)))
         }
         Err(error) => {
@@ -169,8 +186,22 @@ async fn read_hello<S: Store>(
     };
     match decode(&header, &payload)? {
         Request::Hello { versions, features, agent, session, auth, replaces } => {
-            let understands_waiting = features.iter().any(|feature| feature == WAITING);
-            Ok(Some(ClientHello { versions, session, agent, auth, replaces, understands_waiting }))
+            let names = |feature| features.iter().any(|named| named == feature);
+            let understands_waiting = names(WAITING);
+            let compression = match (names(ZSTD), names(ZSTD_ALWAYS)) {
+                (false, _) => Compression::Never,
+                (true, false) => Compression::Auto,
+                (true, true) => Compression::Always,
+            };
+            Ok(Some(ClientHello {
+                versions,
+                session,
+                agent,
+                auth,
+                replaces,
+                understands_waiting,
+                compression,
+            }))
         }
         _ => Err(no_hello()),
     }
@@ -200,7 +231,7 @@ fn welcome<S: Store>(
     hello: ClientHello,
     identity: Identity,
 ) -> Result<NativeConnection<S>, NativeError> {
-    let ClientHello { versions, session, agent, understands_waiting, .. } = hello;
+    let ClientHello { versions, session, agent, understands_waiting, compression, .. } = hello;
     let version = common_version(&versions);
     frames.queue(&server_preface(version.unwrap_or(VERSION)));
     let Some(version) = version else {
@@ -221,8 +252,7 @@ fn welcome<S: Store>(
     debug!(agent, version, principal = %session.principal(), "native client");
     let welcome = Reply::Welcome {
         version,
-        // The known features that the client has named.
-        features: if understands_waiting { vec![WAITING.to_owned()] } else { Vec::new() },
+        features: common_features(understands_waiting, compression),
         agent: AGENT.to_owned(),
         session: session.token(),
         window: MAX_WINDOW_BYTES.max(context.store.granule().min_window_bytes()),
@@ -231,6 +261,14 @@ fn welcome<S: Store>(
     frames.queue(&welcome.encode(0)?);
     let (context, leases) = (Arc::clone(context), shared.leases.clone());
     Ok(NativeConnection::new(context, leases, session, ended, understands_waiting))
+}
+
+/// The known features that the client has named.
+fn common_features(understands_waiting: bool, compression: Compression) -> Vec<String> {
+    let waiting = understands_waiting.then_some(WAITING);
+    let zstd = (compression != Compression::Never).then_some(ZSTD);
+    let always = (compression == Compression::Always).then_some(ZSTD_ALWAYS);
+    [waiting, zstd, always].into_iter().flatten().map(str::to_owned).collect()
 }
 
 /// The client must not prove who it is where others can listen.

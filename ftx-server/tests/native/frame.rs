@@ -44,6 +44,7 @@ fn decode(header: &FrameHeader, payload: &[u8]) -> Frame {
             let head = FileHead::decode(head).unwrap();
             Frame::File { request, head, bytes: bytes.to_vec(), digest: Digest(*digest) }
         }
+        FrameKind::Compressed => panic!("the client has not named the feature"),
     }
 }
 

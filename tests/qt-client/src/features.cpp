@@ -52,6 +52,10 @@ static bool set_properties(FileClient &client)
     const bool limits = client.setProperty("limitRate", 100000) && client.limitRate() == 100000;
     client.setLimitRate(-1);
     const bool unlimited = client.limitRate() == 0;
+    client.setCompress(20);
+    const bool compresses = client.compress() == 19 && client.setProperty("compress", -2) &&
+                            client.compress() == -1;
+    client.setCompress(0);
     client.setTimeout(20000);
     client.setStreams(1);
     const bool native = client.setProperty("dialect", int(FileClient::Dialect::Native)) &&
@@ -61,7 +65,7 @@ static bool set_properties(FileClient &client)
     const bool hastens = client.setProperty("durable", false) && !client.isDurable();
     client.setKeepGoing(false);
     client.setDurable(true);
-    return bounded && limits && unlimited && native && keeps && hastens;
+    return bounded && limits && unlimited && compresses && native && keeps && hastens;
 }
 
 /** Uploads a file with the settings that variables give. Prints the status and the reason. */

@@ -156,6 +156,7 @@ fn wish(header: &FrameHeader, payload: &[u8]) -> Option<Promise> {
             }
         }
         FrameKind::Block => None,
+        FrameKind::Compressed => panic!("a watched server does not compress"),
     }
 }
 

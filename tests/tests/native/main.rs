@@ -24,6 +24,7 @@
 //! | `events`, `errors` | events and error texts |
 //! | `far` | a long line |
 //! | `rates` | the client's limit on the rate |
+//! | `compression` | bytes on the line, with and without compression |
 //! | `foreign_servers` | servers of another protocol |
 #![allow(
     clippy::unwrap_used,
@@ -36,6 +37,7 @@
 mod ambiguous_commit;
 mod asks;
 mod changes;
+mod compression;
 mod dialects;
 mod errors;
 mod events;

@@ -76,6 +76,8 @@ impl Place<'_> {
             Side::Server => self.disk,
             Side::Client => self.other.path(),
         })
+        // What is promised is read from the bytes on the line.
+        .args(["--compress", "never"])
     }
 
     /// The client, which has one connection and tries once.

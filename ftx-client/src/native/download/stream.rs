@@ -55,10 +55,11 @@ enum NextAction {
 impl DownloadStream {
     pub(super) fn new(
         shared: Arc<DownloadWorkload>,
-        channel: Channel,
+        mut channel: Channel,
         stream: StreamId,
         executor: Executor,
     ) -> Self {
+        channel.frames.set_executor(executor.clone());
         let batch = DownloadBatch::new(shared.durability);
         let requests = GetRequests::new(channel.limits.max_requests());
         let (comparisons, spare, line) = (Vec::new(), Vec::new(), LineMeter::new());

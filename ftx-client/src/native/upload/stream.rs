@@ -30,10 +30,11 @@ pub(super) struct UploadStream {
 impl UploadStream {
     pub(super) fn new(
         shared: Arc<UploadWorkload>,
-        channel: Channel,
+        mut channel: Channel,
         stream: StreamId,
         executor: Executor,
     ) -> Self {
+        channel.frames.set_executor(executor.clone());
         let (window, max_requests) = (channel.limits.window, channel.limits.max_requests() as u64);
         lock(&shared.requests).connect(stream, StreamLimits { window, max_requests });
         let (spare, line) = (Vec::new(), LineMeter::new());

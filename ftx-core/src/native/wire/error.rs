@@ -2,7 +2,7 @@
 
 use super::file::MAX_FILE_HEAD_BYTES;
 use super::header::MAX_PAYLOAD_BYTES;
-use super::{FrameKind, MAX_CV_PAGE_BLOCKS, MAX_REQUEST_BYTES};
+use super::{FrameKind, MAX_CV_PAGE_BLOCKS, MAX_DECODED_BYTES, MAX_REQUEST_BYTES};
 use crate::codec::CodecError;
 use crate::native::Reason;
 
@@ -22,6 +22,18 @@ pub enum FrameError {
         /// Bytes of the file in the frame.
         len: u64,
     },
+    /// A frame that began in compressed frames does not end in them.
+    #[error("a {got} frame came where a compressed one must continue the frame before")]
+    CutFrame {
+        /// The kind of the frame that came.
+        got: FrameKind,
+    },
+    /// A compressed frame announces too many bytes, or none.
+    #[error("a compressed frame announces {len} bytes; 1 to {MAX_DECODED_BYTES} are allowed")]
+    DecodedLength {
+        /// The announced bytes.
+        len: u64,
+    },
     /// The head of a file frame is too long, or exceeds the frame.
     #[error(
         "the head of a file frame has {len} bytes; at most {MAX_FILE_HEAD_BYTES} and no more than the \
@@ -37,6 +49,9 @@ pub enum FrameError {
         /// Bytes of the file in the frame.
         len: u64,
     },
+    /// A compressed frame holds another one.
+    #[error("a compressed frame holds a compressed frame")]
+    NestedCompression,
     /// A page covers too many blocks.
     #[error("a page covers {len} blocks; at most {MAX_CV_PAGE_BLOCKS} are allowed, so split it")]
     PageTooLong {
@@ -78,6 +93,12 @@ pub enum FrameError {
     /// Reserved bytes are not zero.
     #[error("reserved bytes are not zero; the peer may be of another version")]
     Reserved,
+    /// The bytes of a compressed frame are not one zstd frame of exactly the announced bytes.
+    #[error("a compressed frame does not decode to the {len} bytes that it announces")]
+    Undecodable {
+        /// The announced bytes.
+        len: u64,
+    },
     /// The kind of a frame is unknown.
     #[error("a frame has the unknown kind {kind}; the peer may be of another version")]
     UnknownKind {
@@ -103,6 +124,10 @@ impl FrameError {
             Self::PageTooLong { .. } | Self::RequestTooLong { .. } => Reason::LimitExceeded,
             Self::WrongKind { .. } => Reason::OutOfStep,
             Self::BlockLength { .. }
+            | Self::CutFrame { .. }
+            | Self::DecodedLength { .. }
+            | Self::NestedCompression
+            | Self::Undecodable { .. }
             | Self::FileHead { .. }
             | Self::FileLength { .. }
             | Self::PayloadLength { .. }

@@ -9,8 +9,12 @@ use core::fmt;
 
 use serde::Serialize;
 
+use super::compressed::MIN_ZSTD_BYTES;
 use super::file::MAX_FILE_HEAD_BYTES;
-use super::{BLOCK_HEAD_BYTES, FILE_PREFIX_BYTES, FrameError, HASH_BYTES};
+use super::{
+    BLOCK_HEAD_BYTES, COMPRESSED_HEAD_BYTES, FILE_PREFIX_BYTES, FrameError, HASH_BYTES,
+    MAX_ZSTD_BYTES,
+};
 use crate::codec::{self, MAX_RECORD_BYTES};
 use crate::native::blocks::BLOCK_BYTES;
 
@@ -29,6 +33,9 @@ pub enum FrameKind {
     Block,
     /// 3: a whole small file; its payload has a [`FileLayout`](super::FileLayout).
     File,
+    /// 4: bytes of other frames; its payload begins with [`CompressedHead`](super::CompressedHead). Only
+    /// between peers that have both named the feature [`ZSTD`](super::ZSTD).
+    Compressed,
 }
 
 impl FrameKind {
@@ -39,6 +46,7 @@ impl FrameKind {
             Self::Control => 1,
             Self::Block => 2,
             Self::File => 3,
+            Self::Compressed => 4,
         }
     }
 
@@ -49,6 +57,7 @@ impl FrameKind {
             1 => Some(Self::Control),
             2 => Some(Self::Block),
             3 => Some(Self::File),
+            4 => Some(Self::Compressed),
             _ => None,
         }
     }
@@ -67,6 +76,10 @@ impl FrameKind {
                 let around = sum([FILE_PREFIX_BYTES, HASH_BYTES, 0]);
                 (around + 4, around + sum([MAX_FILE_HEAD_BYTES, 0, 0]) + BLOCK_BYTES)
             }
+            Self::Compressed => {
+                let head = sum([COMPRESSED_HEAD_BYTES, 0, 0]);
+                (head + sum([MIN_ZSTD_BYTES, 0, 0]), head + sum([MAX_ZSTD_BYTES, 0, 0]))
+            }
         }
     }
 }
@@ -77,6 +90,7 @@ impl fmt::Display for FrameKind {
             Self::Control => "control",
             Self::Block => "block",
             Self::File => "file",
+            Self::Compressed => "compressed",
         })
     }
 }
@@ -96,15 +110,21 @@ impl FrameHeader {
     /// A header for a payload of `len` bytes.
     ///
     /// # Errors
-    /// No frame of this kind has a payload of this length, or needs a request id and has 0.
+    /// No frame of this kind has a payload of this length, or the frame has no request id and needs one, or
+    /// the other way round.
     pub fn new(kind: FrameKind, request: u32, len: u64) -> Result<Self, FrameError> {
         let (least, most) = kind.bounds();
         let wrong = FrameError::PayloadLength { kind, len };
         if !(least..=most).contains(&len) {
             return Err(wrong);
         }
-        if request == 0 && kind != FrameKind::Control {
-            let what = if kind == FrameKind::Block { "a block frame" } else { "a file frame" };
+        let misfit = match kind {
+            FrameKind::Block if request == 0 => Some("a block frame"),
+            FrameKind::File if request == 0 => Some("a file frame"),
+            FrameKind::Compressed if request != 0 => Some("a compressed frame"),
+            _ => None,
+        };
+        if let Some(what) = misfit {
             return Err(FrameError::RequestId { what, request });
         }
         let len = u32::try_from(len).map_err(|_| wrong)?;

@@ -5,6 +5,8 @@
 //! | `preface` | the first 12 bytes each way |
 //! | `header` | the 12 bytes before every payload |
 //! | `block`, `file` | payloads with bytes of files, which never pass through the record codec |
+//! | `compressed` | payloads with bytes of other frames |
+//! | `cursor` | where frames begin and end in a stream |
 //! | `request`, `reply` | payloads that are records |
 //! | `record`, `entry` | parts of these records |
 //!
@@ -12,6 +14,8 @@
 //! sent. Any deviation is an error, after which the connection is closed.
 
 mod block;
+mod compressed;
+mod cursor;
 mod entry;
 mod error;
 mod file;
@@ -22,6 +26,8 @@ mod reply;
 mod request;
 
 pub use block::{BLOCK_HEAD_BYTES, BlockHead};
+pub use compressed::{COMPRESSED_HEAD_BYTES, CompressedHead, MAX_DECODED_BYTES, MAX_ZSTD_BYTES};
+pub use cursor::FrameCursor;
 pub use entry::{Entry, EntryKind, Listed, Obstacle, Untransferable};
 pub use error::FrameError;
 pub use file::{FILE_PREFIX_BYTES, FileHead, FileLayout};
@@ -38,6 +44,12 @@ pub use request::{MAX_REQUEST_BYTES, Request};
 
 /// The feature of clients that understand [`Reply::Waiting`].
 pub const WAITING: &str = "waiting";
+
+/// The feature of peers that read compressed frames.
+pub const ZSTD: &str = "zstd";
+
+/// The feature of clients that want every download compressed, however fast the line is.
+pub const ZSTD_ALWAYS: &str = "zstd-always";
 
 /// Bytes of the chaining value behind a block, and of the digest behind a small file.
 pub const HASH_BYTES: usize = 32;

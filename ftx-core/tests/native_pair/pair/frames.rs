@@ -92,6 +92,7 @@ impl FrameReader {
                 self.found.push_back(Incoming::BlockHead { request: header.request, head });
             }
             FrameKind::File => self.read_file(header)?,
+            FrameKind::Compressed => panic!("nobody compresses here"),
         }
         self.header = None;
         Some(())

@@ -2,21 +2,23 @@
 //! caller without a buffer in between.
 
 mod idle_timer;
+mod inbox;
 mod reader;
 mod writer;
 
 use std::io;
 
-use ftx_core::native::wire::{HEADER_BYTES, next_frame};
-
 use self::idle_timer::IdleTimer;
-use self::reader::Inbox;
+use self::inbox::Inbox;
+pub use self::inbox::count_frames;
 pub use self::reader::{FrameReader, Incoming, ReadError};
 pub use self::writer::FrameWriter;
 use self::writer::Outbox;
 use crate::flow::Flows;
+use crate::native::compression::{LineHint, Packer};
 use crate::{
-    BufferedStream, DetachedTransport, IoLimits, Pacer, RateLimits, StreamError, Transport,
+    BufferedStream, Compression, DetachedTransport, Executor, IoLimits, Pacer, RateLimits,
+    StreamError, Transport,
 };
 
 /// The greatest read, which takes a batch of small files in one system call, and the largest buffer
@@ -78,22 +80,61 @@ impl Frames {
         self.split().1
     }
 
+    /// Lets both sides compress, which have agreed on it. Both directions must be between two frames. The
+    /// executor is that of the connection's thread.
+    pub fn enable_compression(
+        &mut self,
+        compression: Compression,
+        hint: LineHint,
+        executor: Executor,
+    ) {
+        self.inbox.enable_compression();
+        self.outbox.packer = Some(Box::new(Packer::new(compression, hint, executor)));
+    }
+
+    /// Tells the compressor about the line, before the first bytes of files.
+    pub fn estimate_line(&mut self, hint: LineHint) {
+        if let Some(packer) = &mut self.outbox.packer {
+            packer.policy().estimate(hint);
+        }
+    }
+
+    /// The connection has moved to a thread with this executor.
+    pub fn set_executor(&mut self, executor: Executor) {
+        if let Some(packer) = &mut self.outbox.packer {
+            packer.set_executor(executor);
+        }
+    }
+
+    /// Whether the next bytes go out compressed.
+    pub fn is_compressing(&mut self) -> bool {
+        self.outbox.collects()
+    }
+
+    /// The queued bytes that are worth a flush, if `usual` are without compression: bytes that are compressed
+    /// together take less room.
+    pub fn flush_threshold(&mut self, usual: usize) -> usize {
+        if self.is_compressing() { self.outbox.piece_bytes() } else { usual }
+    }
+
     /// Appends bytes to those that the next [`flush`](FrameWriter::flush) sends.
     pub fn queue(&mut self, bytes: &[u8]) {
-        self.outbox.bytes.extend_from_slice(bytes);
+        self.outbox.queue(bytes);
     }
 
     /// Appends bytes of a small file, as [`queue`](Self::queue) does, and counts them for the limits on the
-    /// rate.
+    /// rate. Compressed bytes count when they are.
     pub fn queue_data(&mut self, bytes: &[u8]) {
-        self.flows.outgoing.pacer.count(bytes.len());
+        if !self.is_compressing() {
+            self.flows.outgoing.pacer.count(bytes.len());
+        }
         self.queue(bytes);
     }
 
     /// Returns the number of bytes waiting for a flush.
     #[must_use]
     pub fn queued(&self) -> usize {
-        self.outbox.bytes.len()
+        self.outbox.len()
     }
 
     /// Whether sending failed within the bytes of a file. The peer would take anything that follows
@@ -119,7 +160,7 @@ impl Frames {
         limits.watch(self.transport.shut_down()).await?;
         let hear_out = async {
             loop {
-                self.inbox.bytes.clear();
+                self.inbox.clear();
                 self.transport.readable().await?;
                 match self.inbox.try_read(&self.transport) {
                     Ok(0) => return Ok(()),
@@ -132,18 +173,11 @@ impl Frames {
         limits.watch(hear_out).await
     }
 
-    /// Whether a complete message or file is buffered, so that reading it does not wait.
+    /// Whether a complete message or file is buffered, so that reading it does not wait. May be early for one
+    /// that reaches over several compressed frames.
     #[must_use]
     pub fn has_complete_frame(&self) -> bool {
-        let bytes = &self.inbox.bytes;
-        match next_frame(bytes) {
-            Ok(Some(header)) => {
-                bytes.len() - HEADER_BYTES >= usize::try_from(header.len).unwrap_or(usize::MAX)
-            }
-            Ok(None) => false,
-            // The next read reports it.
-            Err(_) => true,
-        }
+        self.inbox.has_complete_frame()
     }
 
     /// Reads the available bytes without waiting, until a little more than `most` are buffered.
@@ -151,7 +185,7 @@ impl Frames {
     /// # Errors
     /// The connection failed.
     pub fn try_fill(&mut self, most: usize) -> io::Result<()> {
-        while self.inbox.bytes.len() < most && self.try_read()? {}
+        while self.inbox.len() < most && self.try_read()? {}
         Ok(())
     }
 
@@ -199,116 +233,4 @@ impl DetachedFrames {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::Write as _;
-    use std::time::Duration;
-
-    use ftx_core::native::wire::{BlockHead, Request};
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    use tokio::net::{TcpListener, TcpStream};
-    use tokio_util::sync::CancellationToken;
-
-    use super::{Frames, Incoming};
-    use crate::{BufferedStream, IoLimits, StreamError, Transport};
-
-    const LIMIT: Duration = Duration::from_secs(30);
-
-    async fn pair() -> (Frames, TcpStream) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let (stream, _) = listener.accept().await.unwrap();
-        let stream = BufferedStream::new(Transport::tcp(stream).unwrap());
-        (Frames::new(stream, 1000), peer)
-    }
-
-    #[tokio::test]
-    async fn a_wait_that_is_given_up_loses_nothing() {
-        let (mut frames, mut peer) = pair().await;
-        let stop = CancellationToken::new();
-        let (short, long) = (Duration::from_millis(20), LIMIT);
-        let mut reader = frames.reader();
-        let waited = reader.wait(IoLimits { limit: short, stop: &stop }).await;
-        assert!(matches!(waited, Err(StreamError::Timeout(_))));
-        let frame = Request::Ping { payload: 5 }.encode(7).unwrap();
-        peer.write_all(&frame[..15]).await.unwrap();
-        assert!(reader.wait(IoLimits { limit: long, stop: &stop }).await.unwrap());
-        let next = reader.next(IoLimits { limit: short, stop: &stop }).await;
-        assert!(next.is_err());
-        peer.write_all(&frame[15..]).await.unwrap();
-        let next = reader.next(IoLimits { limit: long, stop: &stop }).await.unwrap();
-        assert!(matches!(next, Some(Incoming::Control { header, .. }) if header.request == 7));
-        drop(peer);
-        assert!(!reader.wait(IoLimits { limit: long, stop: &stop }).await.unwrap());
-    }
-
-    /// A queue resumes where it stopped, but never between the bytes of a file.
-    #[tokio::test]
-    async fn a_message_after_a_failure_is_sent_in_full_or_not_at_all() {
-        let stop = CancellationToken::new();
-        let short = IoLimits { limit: Duration::from_millis(50), stop: &stop };
-        let long = IoLimits { limit: LIMIT, stop: &stop };
-        let large = vec![1; 32 << 20];
-
-        let (mut frames, mut peer) = pair().await;
-        frames.queue(&large);
-        assert!(frames.writer().flush(short).await.is_err());
-        assert!(!frames.is_desynced() && frames.queued() > 0);
-        frames.queue(b"end");
-        let reading = tokio::spawn(async move {
-            let mut all = Vec::new();
-            peer.read_to_end(&mut all).await.unwrap();
-            all
-        });
-        frames.writer().flush(long).await.unwrap();
-        frames.shut_down(long).await.unwrap();
-        assert!(reading.await.unwrap() == [&large[..], b"end"].concat());
-
-        let (mut frames, _peer) = pair().await;
-        frames.queue(&BlockHead { index: 0, len: 1 << 20 }.encode(1).unwrap());
-        assert!(frames.writer().send(&large, short).await.is_err());
-        assert!(frames.is_desynced());
-        frames.queue(b"end");
-        assert!(frames.writer().flush(long).await.is_err());
-        assert!(frames.writer().try_flush().is_err());
-    }
-
-    /// The caller must send the rest, if any.
-    #[tokio::test]
-    async fn the_system_sends_the_bytes_of_a_file() {
-        let stop = CancellationToken::new();
-        let limits = IoLimits { limit: LIMIT, stop: &stop };
-        let content: Vec<u8> = (0..=250).cycle().take(3_000_000).collect();
-        let mut file = tempfile::tempfile().unwrap();
-        file.write_all(&content).unwrap();
-        let (mut frames, mut peer) = pair().await;
-        let reading = tokio::spawn(async move {
-            let mut all = Vec::new();
-            peer.read_to_end(&mut all).await.unwrap();
-            all
-        });
-        frames.queue(b"head");
-        // More bytes than the file has.
-        let (_, rest) = content.split_at(1_000);
-        let sent = frames.writer().send_file(&file, 1_000, 4_000_000, limits).await.unwrap();
-        assert_eq!(sent, if cfg!(target_os = "linux") { rest.len() as u64 } else { 0 });
-        assert!(!frames.is_desynced());
-        frames.queue(b"end");
-        frames.writer().flush(limits).await.unwrap();
-        frames.shut_down(limits).await.unwrap();
-        let passed = if sent > 0 { rest } else { &[] };
-        assert!(reading.await.unwrap() == [b"head", passed, b"end"].concat());
-    }
-
-    #[tokio::test]
-    async fn a_file_that_is_only_half_sent_tears_the_connection() {
-        let stop = CancellationToken::new();
-        let short = IoLimits { limit: Duration::from_millis(50), stop: &stop };
-        let file = tempfile::tempfile().unwrap();
-        file.set_len(64 << 20).unwrap();
-        let (mut frames, _peer) = pair().await;
-        match frames.writer().send_file(&file, 0, 64 << 20, short).await {
-            Ok(sent) => assert_eq!(sent, 0, "all of it was taken"),
-            Err(_) => assert!(frames.is_desynced()),
-        }
-    }
-}
+mod tests;

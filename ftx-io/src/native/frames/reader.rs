@@ -2,19 +2,13 @@
 
 use std::io;
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
-use ftx_core::native::wire::{
-    BLOCK_HEAD_BYTES, BlockHead, FILE_PREFIX_BYTES, FileHead, FileLayout, FrameError, FrameHeader,
-    FrameKind, HASH_BYTES, HEADER_BYTES, next_frame,
-};
+use bytes::{BufMut, Bytes};
+use ftx_core::native::wire::{BlockHead, FileHead, FrameError, FrameHeader, HASH_BYTES};
 
-use super::MAX_BUFFER_BYTES;
 use super::idle_timer::IdleTimer;
+use super::inbox::Inbox;
 use crate::flow::Flow;
 use crate::{IoLimits, StreamError, Transport};
-
-/// The size of the first read of an idle connection.
-const FIRST_READ_BYTES: usize = 4 * 1024;
 
 /// A reason why a frame could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -73,7 +67,7 @@ impl FrameReader<'_> {
     /// # Errors
     /// See [`StreamError`].
     pub async fn wait(&mut self, limits: IoLimits<'_>) -> Result<bool, StreamError> {
-        Ok(!self.inbox.bytes.is_empty() || self.fill(limits, false).await?)
+        Ok(!self.inbox.is_empty() || self.fill(limits, false).await?)
     }
 
     /// Returns the next frame, or `None` when the peer closed the connection behind the last one.
@@ -83,11 +77,13 @@ impl FrameReader<'_> {
     /// See [`ReadError`]; closing within a frame is [`StreamError::Closed`].
     pub async fn next(&mut self, limits: IoLimits<'_>) -> Result<Option<Incoming>, ReadError> {
         loop {
-            if let Some(incoming) = self.inbox.take_frame()? {
+            let taken = self.inbox.take_frame();
+            self.count_compressed();
+            if let Some(incoming) = taken? {
                 self.flow.gauge.reset();
                 return Ok(Some(incoming));
             }
-            let is_begun = !self.inbox.bytes.is_empty();
+            let is_begun = !self.inbox.is_empty();
             if !self.fill(limits, is_begun).await? {
                 return Ok(None);
             }
@@ -97,18 +93,55 @@ impl FrameReader<'_> {
     /// Appends bytes of a file to `chunk`: at least one, at most `limit`, as many as are available.
     ///
     /// # Errors
-    /// See [`StreamError`].
+    /// See [`ReadError`].
     pub async fn read_data(
         &mut self,
         chunk: &mut Vec<u8>,
         limit: usize,
         limits: IoLimits<'_>,
-    ) -> Result<(), StreamError> {
+    ) -> Result<(), ReadError> {
         self.flow.pacer.ready(limits.stop).await?;
         let (before, limit) = (chunk.len(), self.flow.pacer.piece(limit));
+        if self.inbox.is_in_compressed_frame() {
+            return self.read_decoded(chunk, limit, limits).await;
+        }
         self.read_piece(chunk, limit, limits).await?;
         self.flow.pacer.count(chunk.len() - before);
         Ok(())
+    }
+
+    /// As [`read_data`](Self::read_data), inside compressed frames.
+    async fn read_decoded(
+        &mut self,
+        chunk: &mut Vec<u8>,
+        limit: usize,
+        limits: IoLimits<'_>,
+    ) -> Result<(), ReadError> {
+        if limits.stop.is_cancelled() {
+            return Err(StreamError::Stopped.into());
+        }
+        loop {
+            if let Some(decoded) = self.inbox.take_data(limit) {
+                chunk.put(decoded);
+                return Ok(());
+            }
+            self.decode_more(limits).await?;
+        }
+    }
+
+    /// Decodes the next compressed frame, if it has arrived, and otherwise reads more of it.
+    async fn decode_more(&mut self, limits: IoLimits<'_>) -> Result<(), ReadError> {
+        let decoded = self.inbox.decode_next();
+        self.count_compressed();
+        if !decoded? && !self.fill(limits, true).await? {
+            return Err(StreamError::Closed.into());
+        }
+        Ok(())
+    }
+
+    /// Counts compressed bytes for the limits on the rate, in place of the decoded ones.
+    fn count_compressed(&mut self) {
+        self.flow.pacer.count(self.inbox.take_compressed_bytes());
     }
 
     async fn read_piece(
@@ -121,9 +154,8 @@ impl FrameReader<'_> {
             return Err(StreamError::Stopped);
         }
         let start = chunk.len();
-        let buffered = limit.min(self.inbox.bytes.len());
-        chunk.put(self.inbox.bytes.split_to(buffered));
-        chunk.reserve(limit - buffered);
+        chunk.put(self.inbox.take_data(limit).unwrap_or_default());
+        chunk.reserve(limit - (chunk.len() - start));
         loop {
             let read_before = chunk.len() - start;
             let left = limit - read_before;
@@ -159,13 +191,13 @@ impl FrameReader<'_> {
     /// Appends exactly `len` bytes to `chunk`.
     ///
     /// # Errors
-    /// See [`StreamError`].
+    /// See [`ReadError`].
     pub async fn read_exact(
         &mut self,
         chunk: &mut Vec<u8>,
         len: usize,
         limits: IoLimits<'_>,
-    ) -> Result<(), StreamError> {
+    ) -> Result<(), ReadError> {
         let end = chunk.len() + len;
         while chunk.len() < end {
             let left = end - chunk.len();
@@ -177,19 +209,17 @@ impl FrameReader<'_> {
     /// Reads the hash behind the bytes of a file.
     ///
     /// # Errors
-    /// See [`StreamError`].
-    pub async fn read_hash(
-        &mut self,
-        limits: IoLimits<'_>,
-    ) -> Result<[u8; HASH_BYTES], StreamError> {
+    /// See [`ReadError`].
+    pub async fn read_hash(&mut self, limits: IoLimits<'_>) -> Result<[u8; HASH_BYTES], ReadError> {
         loop {
-            if let Some(hash) = self.inbox.bytes.first_chunk::<HASH_BYTES>().copied() {
-                self.inbox.bytes.advance(HASH_BYTES);
+            if let Some(hash) = self.inbox.take_hash() {
                 self.flow.gauge.reset();
                 return Ok(hash);
             }
-            if !self.fill(limits, true).await? {
-                return Err(StreamError::Closed);
+            if self.inbox.is_in_compressed_frame() {
+                self.decode_more(limits).await?;
+            } else if !self.fill(limits, true).await? {
+                return Err(StreamError::Closed.into());
             }
         }
     }
@@ -204,91 +234,6 @@ impl FrameReader<'_> {
             self.flow.gauge.moved(read);
             return Ok(true);
         }
-        if self.inbox.bytes.is_empty() { Ok(false) } else { Err(StreamError::Closed) }
-    }
-}
-
-/// The bytes read but not yet consumed.
-#[derive(Debug)]
-pub(super) struct Inbox {
-    pub(super) bytes: BytesMut,
-    /// The size of the next read.
-    step: usize,
-    /// The longest accepted message.
-    max_message_bytes: u32,
-}
-
-impl Inbox {
-    pub(super) fn new(bytes: BytesMut, max_message_bytes: u32) -> Self {
-        Self { bytes, step: FIRST_READ_BYTES, max_message_bytes }
-    }
-
-    /// Frees the memory that is needed only while bytes come in.
-    pub(super) fn shrink(&mut self) {
-        if self.bytes.is_empty() {
-            self.bytes = BytesMut::new();
-        }
-        self.step = FIRST_READ_BYTES;
-    }
-
-    /// Waits for bytes, and returns their number; 0 at the end of the peer's bytes. Cancelling the wait loses
-    /// nothing.
-    async fn read(&mut self, transport: &Transport) -> io::Result<usize> {
-        loop {
-            if self.bytes.is_empty() {
-                // An idle connection keeps no memory.
-                self.bytes = BytesMut::new();
-            }
-            transport.readable().await?;
-            match self.try_read(transport) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                done => return done,
-            }
-        }
-    }
-
-    pub(super) fn try_read(&mut self, transport: &Transport) -> io::Result<usize> {
-        self.bytes.reserve(self.step);
-        let len = transport.try_read(&mut self.bytes)?;
-        if len >= self.step {
-            self.step = (2 * self.step).min(MAX_BUFFER_BYTES);
-        }
-        Ok(len)
-    }
-
-    /// Takes the next frame once the part held by [`Incoming`] is buffered.
-    fn take_frame(&mut self) -> Result<Option<Incoming>, FrameError> {
-        let Some(header) = next_frame(&self.bytes)? else { return Ok(None) };
-        let request = header.request;
-        let payload = self.bytes.get(HEADER_BYTES..).unwrap_or_default();
-        match header.kind {
-            FrameKind::Control => {
-                if header.len > self.max_message_bytes {
-                    return Err(FrameError::RequestTooLong { len: header.len.into() });
-                }
-                let len = usize::try_from(header.len).unwrap_or(usize::MAX);
-                if payload.len() < len {
-                    self.step = self.step.max(len.min(MAX_BUFFER_BYTES));
-                    return Ok(None);
-                }
-                self.bytes.advance(HEADER_BYTES);
-                let payload = self.bytes.split_to(len).freeze();
-                Ok(Some(Incoming::Control { header, payload }))
-            }
-            FrameKind::Block => {
-                let Some(head) = payload.first_chunk() else { return Ok(None) };
-                let head = BlockHead::decode(&header, *head)?;
-                self.bytes.advance(HEADER_BYTES + BLOCK_HEAD_BYTES);
-                Ok(Some(Incoming::Block { request, head }))
-            }
-            FrameKind::File => {
-                let Some((prefix, rest)) = payload.split_first_chunk() else { return Ok(None) };
-                let layout = FileLayout::decode(&header, *prefix)?;
-                let Some(head) = rest.get(..layout.head_len) else { return Ok(None) };
-                let head = FileHead::decode(head)?;
-                self.bytes.advance(HEADER_BYTES + FILE_PREFIX_BYTES + layout.head_len);
-                Ok(Some(Incoming::File { request, head, len: layout.data_len }))
-            }
-        }
+        if self.inbox.is_empty() { Ok(false) } else { Err(StreamError::Closed) }
     }
 }

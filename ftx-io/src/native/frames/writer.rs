@@ -4,11 +4,19 @@ use std::fs::File;
 use std::io::{self, IoSlice};
 
 use bytes::{Buf, BytesMut};
+use ftx_core::native::wire::MAX_DECODED_BYTES;
+use tokio::time::Instant;
 
 use super::MAX_BUFFER_BYTES;
 use super::idle_timer::IdleTimer;
 use crate::flow::Flow;
+use crate::native::compression::Packer;
 use crate::{IoLimits, StreamError, Transport};
+
+/// Plain bytes for a byte on the line, roughly, and the fewest that are compressed together, within a limit on
+/// the rate.
+const PLAIN_PER_PACKED: usize = 4;
+const MIN_PACKED_PIECE_BYTES: usize = 16 * 1024;
 
 /// The outgoing direction of a connection.
 #[derive(Debug)]
@@ -22,13 +30,13 @@ pub struct FrameWriter<'a> {
 impl FrameWriter<'_> {
     /// Appends bytes to those that the next flush sends.
     pub fn queue(&mut self, bytes: &[u8]) {
-        self.outbox.bytes.extend_from_slice(bytes);
+        self.outbox.queue(bytes);
     }
 
     /// Returns the number of bytes waiting for a flush.
     #[must_use]
     pub fn queued(&self) -> usize {
-        self.outbox.bytes.len()
+        self.outbox.len()
     }
 
     /// Sends the queue. The limit applies to each piece that the system accepts, and restarts when
@@ -38,6 +46,15 @@ impl FrameWriter<'_> {
     /// See [`StreamError`].
     pub async fn flush(&mut self, limits: IoLimits<'_>) -> Result<(), StreamError> {
         self.outbox.check()?;
+        while self.outbox.collected() > 0 {
+            self.send_packed(limits).await?;
+        }
+        self.write_queue(limits).await
+    }
+
+    async fn write_queue(&mut self, limits: IoLimits<'_>) -> Result<(), StreamError> {
+        let start = Instant::now();
+        let queued = self.outbox.bytes.len();
         self.flow.pacer.ready(limits.stop).await?;
         while !self.outbox.bytes.is_empty() {
             let parts = [IoSlice::new(&self.outbox.bytes)];
@@ -45,15 +62,36 @@ impl FrameWriter<'_> {
             self.flow.gauge.moved(written);
             self.outbox.sent(written)?;
         }
+        self.outbox.wrote(queued, start);
         Ok(())
     }
 
-    /// Sends as much of the queue as the system accepts at once.
+    /// Compresses some of the collected bytes, and sends the result.
+    async fn send_packed(&mut self, limits: IoLimits<'_>) -> Result<(), StreamError> {
+        let most = self.packed_bytes();
+        let Outbox { packer: Some(packer), bytes, .. } = &mut *self.outbox else { return Ok(()) };
+        let packed = packer.pack(most, bytes).await?;
+        self.flow.pacer.count(packed);
+        self.write_queue(limits).await
+    }
+
+    /// The plain bytes to compress together: fewer within a limit on the rate, so that the line does not wait
+    /// for long and then get much at once.
+    fn packed_bytes(&self) -> usize {
+        let most = self.outbox.piece_bytes();
+        let piece = self.flow.pacer.piece(most).saturating_mul(PLAIN_PER_PACKED);
+        piece.max(MIN_PACKED_PIECE_BYTES).min(most)
+    }
+
+    /// Sends as much of the queue as the system accepts at once. Bytes that another thread has to compress
+    /// stay queued.
     ///
     /// # Errors
     /// The connection failed.
     pub fn try_flush(&mut self) -> io::Result<()> {
         self.outbox.check()?;
+        let packed = self.outbox.pack_here()?;
+        self.flow.pacer.count(packed);
         while !self.outbox.bytes.is_empty() {
             match self.transport.try_write_vectored(&[IoSlice::new(&self.outbox.bytes)]) {
                 Ok(written) => self.outbox.sent(written)?,
@@ -71,8 +109,21 @@ impl FrameWriter<'_> {
     /// desynced](super::Frames::is_desynced).
     pub async fn send(&mut self, mut data: &[u8], limits: IoLimits<'_>) -> Result<(), StreamError> {
         self.outbox.check()?;
+        if data.is_empty() {
+            return self.flush(limits).await;
+        }
         // From here on, even if the wait is cancelled.
-        self.outbox.desynced = !data.is_empty();
+        self.outbox.desynced = true;
+        if self.outbox.collects() {
+            self.outbox.queue(data);
+            while self.outbox.collected() >= self.packed_bytes() {
+                self.send_packed(limits).await?;
+            }
+            self.outbox.desynced = false;
+            return Ok(());
+        }
+        let (start, len) = (Instant::now(), self.outbox.bytes.len() + data.len());
+        self.outbox.pass(data);
         while !self.outbox.bytes.is_empty() || !data.is_empty() {
             self.flow.pacer.ready(limits.stop).await?;
             let queued = self.outbox.bytes.len();
@@ -85,6 +136,7 @@ impl FrameWriter<'_> {
             data.advance(sent);
             self.outbox.sent(written)?;
         }
+        self.outbox.wrote(len, start);
         self.outbox.desynced = false;
         Ok(())
     }
@@ -107,7 +159,7 @@ impl FrameWriter<'_> {
         limits: IoLimits<'_>,
     ) -> Result<u64, StreamError> {
         self.flush(limits).await?;
-        let mut sent = 0;
+        let (mut sent, start) = (0, Instant::now());
         self.outbox.desynced = true;
         while sent < len {
             self.flow.pacer.ready(limits.stop).await?;
@@ -123,6 +175,10 @@ impl FrameWriter<'_> {
                 }
             }
         }
+        if let Some(packer) = &mut self.outbox.packer {
+            packer.pass_unseen(sent);
+        }
+        self.outbox.wrote(usize::try_from(sent).unwrap_or(usize::MAX), start);
         self.outbox.desynced = false;
         Ok(sent)
     }
@@ -140,16 +196,90 @@ impl FrameWriter<'_> {
 /// The bytes waiting to be sent.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
+    /// Bytes as they go out.
     pub(super) bytes: BytesMut,
     /// The bytes of a file were sent incompletely: the peer would misunderstand all later bytes.
     pub(super) desynced: bool,
+    /// Bytes that go out compressed, behind the others; `None` if the peer does not read compressed frames.
+    pub(super) packer: Option<Box<Packer>>,
 }
 
 impl Outbox {
+    /// Appends bytes.
+    pub(super) fn queue(&mut self, bytes: &[u8]) {
+        let collects = self.collects();
+        match &mut self.packer {
+            Some(packer) if collects => packer.collect(bytes),
+            _ => {
+                self.pass(bytes);
+                self.bytes.extend_from_slice(bytes);
+            }
+        }
+    }
+
+    /// Records that the next bytes of the stream of frames go out raw.
+    fn pass(&mut self, bytes: &[u8]) {
+        if let Some(packer) = &mut self.packer {
+            packer.pass(bytes);
+        }
+    }
+
+    /// Whether the next bytes are to be compressed.
+    pub(super) fn collects(&mut self) -> bool {
+        let Some(packer) = &mut self.packer else { return false };
+        match packer.collects(&mut self.bytes) {
+            Ok(collects) => collects,
+            Err(error) => {
+                // The bytes that could not be compressed are lost.
+                tracing::debug!(%error, "compression failed");
+                self.desynced = true;
+                false
+            }
+        }
+    }
+
+    /// Bytes that wait to be compressed.
+    fn collected(&self) -> usize {
+        self.packer.as_ref().map_or(0, |packer| packer.collected())
+    }
+
+    /// The bytes to compress together.
+    pub(super) fn piece_bytes(&self) -> usize {
+        self.packer.as_ref().map_or(MAX_DECODED_BYTES, |packer| packer.piece_bytes())
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len() + self.collected()
+    }
+
+    /// Compresses what this thread may compress. Returns the number of the bytes.
+    fn pack_here(&mut self) -> io::Result<usize> {
+        let Some(packer) = &mut self.packer else { return Ok(0) };
+        if !packer.is_inline() {
+            packer.pass_all(&mut self.bytes);
+            return Ok(0);
+        }
+        let mut packed = 0;
+        while packer.collected() > 0 {
+            packed += packer.pack_here(MAX_DECODED_BYTES, &mut self.bytes)?;
+        }
+        Ok(packed)
+    }
+
+    /// The system has accepted bytes, from `start` until now.
+    fn wrote(&mut self, bytes: usize, start: Instant) {
+        if let Some(packer) = &mut self.packer {
+            packer.policy().wrote(bytes, start.elapsed());
+        }
+    }
+
     /// Frees the memory that is needed only while bytes go out.
     pub(super) fn shrink(&mut self) {
         if self.bytes.is_empty() {
             self.bytes = BytesMut::new();
+        }
+        if let Some(packer) = &mut self.packer {
+            packer.shrink();
         }
     }
 

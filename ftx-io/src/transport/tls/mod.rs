@@ -9,7 +9,7 @@ mod session;
 mod tests;
 
 use std::io::{self, IoSlice};
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::BufMut;
@@ -36,6 +36,10 @@ pub struct DetachedTls {
 }
 
 impl TlsTransport {
+    pub(super) fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.stream.peer_addr()
+    }
+
     pub(super) fn detach(self) -> io::Result<DetachedTls> {
         Ok(DetachedTls { stream: self.stream.into_std()?, session: self.session })
     }
