@@ -1,5 +1,6 @@
 """Directories, sources, timing and verification for each run of each peer."""
 import contextlib
+import itertools
 import os
 import random
 import shutil
@@ -12,6 +13,8 @@ from pathlib import Path
 from .process import Failed, running, tail, wait
 
 MIB = 1 << 20
+WORKSPACE = Path(__file__).resolve().parents[2]
+TEXT_ENDINGS = (".c", ".h", ".md", ".rs", ".toml")
 BLOCK = MIB
 COMMAND_SECONDS = 1800
 
@@ -109,10 +112,39 @@ class Rig:
                 path.chmod(0o644)
         return top
 
+    def text(self, size):
+        """A directory with `size` bytes of source text: of this project, and then of the crates that it is built with."""
+        top = self.top / "pool" / f"text-{size}"
+        if not top.exists():
+            crates = Path(os.environ.get("CARGO_HOME", Path.home() / ".cargo")) / "registry" / "src"
+            left = size
+            for path in itertools.chain(sources(WORKSPACE), sources(crates)):
+                if left == 0:
+                    break
+                data = path.read_bytes()[:left]
+                copy = top / f"{left:012}" / path.name
+                copy.parent.mkdir(parents=True)
+                copy.write_bytes(data)
+                copy.chmod(0o644)
+                left -= len(data)
+            if left:
+                raise Failed(f"there are no {size} bytes of source text here; give a smaller --size")
+        return top
+
     def drop_pool(self):
         """Removes the sources, so that rows do not add up in memory."""
         shutil.rmtree(self.top / "pool")
         (self.top / "pool").mkdir()
+
+
+def sources(top):
+    """The files of source text below a directory, in the same order each time."""
+    for directory, names, files in os.walk(top):
+        names[:] = sorted(name for name in names if name not in ("target", ".git"))
+        for name in sorted(files):
+            path = Path(directory) / name
+            if name.endswith(TEXT_ENDINGS) and path.stat().st_size:
+                yield path
 
 
 def link_tree(source, target):

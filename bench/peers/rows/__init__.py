@@ -52,7 +52,7 @@ def rss_of(peer, process):
 
 
 def all_rows(setup):
-    from . import again, crowd, library, long, partial, resume, secure, trees, whole
-    modules = (whole, resume, again, trees, long, crowd, library)
+    from . import again, crowd, library, long, partial, resume, secure, text, trees, whole
+    modules = (whole, resume, again, trees, long, text, crowd, library)
     rows = [row for module in modules for row in module.rows(setup)]
     return [*rows, *trees.rows_again(setup), *secure.rows(setup), *partial.rows(setup)]
