@@ -35,6 +35,7 @@ pub(crate) async fn run(
         tree: LocalTree::at(output.as_ref().unwrap_or(out_dir)),
         has_output: output.is_some(),
         strip: 0,
+        root: None,
         directories: Vec::new(),
         skipped: 0,
     };
@@ -57,6 +58,8 @@ struct TreeDownload<'a> {
     has_output: bool,
     /// The bytes of the names of the current listing that are no part of the local path.
     strip: usize,
+    /// The local directory of the current listing, until the server has shown that it has one.
+    root: Option<LocalPath>,
     /// Directories to create.
     directories: Vec<LocalPath>,
     /// The number of entries that cannot be transferred.
@@ -89,7 +92,7 @@ impl TreeDownload<'_> {
                 // `--output` names the directory itself.
                 self.strip = if self.has_output { parsed.as_str().len() + 1 } else { 0 };
                 let below = if self.has_output { "" } else { parsed.as_str() };
-                self.directories.push(LocalPath::beneath(&self.tree, below));
+                self.root = Some(LocalPath::beneath(&self.tree, below));
                 Some(DownloadSource::Directory(Some(parsed)))
             }
             Err(refused) => {
@@ -112,6 +115,8 @@ impl Watch for TreeDownload<'_> {
 
 impl TreeWatch for TreeDownload<'_> {
     fn next_source(&mut self) -> Option<DownloadSource> {
+        // The listing before has ended, perhaps without an entry.
+        self.directories.extend(self.root.take());
         while let Some(name) = self.names.next() {
             let source = self.source(name);
             if source.is_some() {
@@ -127,6 +132,7 @@ impl TreeWatch for TreeDownload<'_> {
     }
 
     fn listed(&mut self, entry: Listed) -> Option<FileDownload> {
+        self.directories.extend(self.root.take());
         let entry = match entry {
             Listed::Entry(entry) => entry,
             Listed::Untransferable(found) => {
@@ -148,6 +154,7 @@ impl TreeWatch for TreeDownload<'_> {
     }
 
     fn listing_failed(&mut self, error: &TransferError) {
+        self.root = None;
         self.view.gave_up(error);
     }
 }
