@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use ftx_core::codec::MAX_RECORD_BYTES;
 use ftx_core::native::wire::{CLIENT_PREFACE, Reply, Request, ServerPreface, Token, ZSTD};
 use ftx_core::native::{Reason, Silence, SilenceAction};
-use ftx_io::{BufferedStream, DetachedFrames, Executor, Frames, Incoming, IoLimits, LineHint};
+use ftx_io::{BufferedStream, DetachedFrames, Frames, Incoming, IoLimits, LineHint};
 use tracing::debug;
 
 use super::backlog::{Backlog, ExpectedReplies};
@@ -135,7 +135,7 @@ impl Channel {
                 let round_trip = sent.elapsed();
                 if features.iter().any(|feature| feature == ZSTD) {
                     let hint = LineHint { is_local, round_trip: Some(round_trip) };
-                    channel.frames.enable_compression(config.compress, hint, Executor::pool());
+                    channel.frames.enable_compression(config.compress, hint);
                 }
                 debug!(agent, ?round_trip, "native server");
                 channel.limits =
@@ -310,7 +310,7 @@ impl IdleChannel {
             tainted: false,
             limits,
         };
-        channel.frames.set_executor(Executor::pool());
+        channel.frames.set_inline_compression(false);
         channel.set_activity(activity);
         Some(channel)
     }

@@ -42,7 +42,7 @@ impl<S: Store> Movable for NativeConnection<S> {
         frames: &mut Frames,
         placement: Placement<'_>,
     ) -> Result<Yield, NativeError> {
-        frames.set_executor(self.executor.clone());
+        frames.set_inline_compression(self.executor.is_inline());
         let mut result = serve_requests(self, frames, placement).await;
         if matches!(result, Ok(Yield::Closed) | Err(_)) {
             if is_replaced(self) {

@@ -10,8 +10,7 @@ use ftx_core::native::wire::{
 };
 use ftx_core::native::{Reason, StepError};
 use ftx_io::{
-    BufferedStream, Compression, Executor, Fingerprint, Frames, Incoming, LineHint, ReadError,
-    StreamError,
+    BufferedStream, Compression, Fingerprint, Frames, Incoming, LineHint, ReadError, StreamError,
 };
 use tracing::{Span, debug, field};
 
@@ -110,7 +109,7 @@ pub(super) async fn accept<S: Store>(
             if compression != Compression::Never {
                 let is_local = peer.ip().to_canonical().is_loopback();
                 let hint = LineHint { is_local, round_trip: None };
-                frames.enable_compression(compression, hint, Executor::pool());
+                frames.enable_compression(compression, hint);
             }
             Ok(Some((frames, connection)))
         }

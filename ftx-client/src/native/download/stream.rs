@@ -59,7 +59,7 @@ impl DownloadStream {
         stream: StreamId,
         executor: Executor,
     ) -> Self {
-        channel.frames.set_executor(executor.clone());
+        channel.frames.set_inline_compression(executor.is_inline());
         let batch = DownloadBatch::new(shared.durability);
         let requests = GetRequests::new(channel.limits.max_requests());
         let (comparisons, spare, line) = (Vec::new(), Vec::new(), LineMeter::new());

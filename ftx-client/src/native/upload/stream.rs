@@ -34,7 +34,7 @@ impl UploadStream {
         stream: StreamId,
         executor: Executor,
     ) -> Self {
-        channel.frames.set_executor(executor.clone());
+        channel.frames.set_inline_compression(executor.is_inline());
         let (window, max_requests) = (channel.limits.window, channel.limits.max_requests() as u64);
         lock(&shared.requests).connect(stream, StreamLimits { window, max_requests });
         let (spare, line) = (Vec::new(), LineMeter::new());

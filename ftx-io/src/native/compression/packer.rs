@@ -22,7 +22,9 @@ const MIN_PACKED_BYTES: usize = 1024;
 #[derive(Debug)]
 pub(crate) struct Packer {
     policy: Policy,
-    executor: Executor,
+    /// The connection's thread compresses; otherwise the blocking threads of its runtime do. No [`Executor`] is
+    /// kept, since it would keep the runtime of a connection that waits for its next call.
+    is_inline: bool,
     /// Bytes that wait to be compressed.
     plain: BytesMut,
     /// The frames in progress, if any, are to be compressed.
@@ -51,11 +53,11 @@ struct Packed {
 }
 
 impl Packer {
-    /// A packer for a connection that is between two frames. `executor` is that of its thread.
-    pub(crate) fn new(compression: Compression, hint: LineHint, executor: Executor) -> Self {
+    /// A packer for a connection that is between two frames. It compresses on other threads.
+    pub(crate) fn new(compression: Compression, hint: LineHint) -> Self {
         Self {
             policy: Policy::new(compression, hint),
-            executor,
+            is_inline: false,
             plain: BytesMut::new(),
             is_collecting: false,
             end: FrameCursor::default(),
@@ -73,8 +75,8 @@ impl Packer {
         self.policy.piece_bytes()
     }
 
-    pub(crate) fn set_executor(&mut self, executor: Executor) {
-        self.executor = executor;
+    pub(crate) fn set_inline(&mut self, is_inline: bool) {
+        self.is_inline = is_inline;
     }
 
     /// Whether the next bytes are to be collected. If they begin a frame, the policy decides, and collected
@@ -130,13 +132,13 @@ impl Packer {
     /// # Errors
     /// The work panicked, or there is no memory for it. The connection can send no more.
     pub(crate) async fn pack(&mut self, most: usize, out: &mut BytesMut) -> io::Result<usize> {
-        if self.executor.is_inline() {
+        if self.is_inline {
             return self.pack_here(most, out);
         }
         if self.job.is_none() {
             let Some(plain) = self.next_piece(most, out) else { return Ok(0) };
             let (bytes, level) = (plain.len(), self.policy.level());
-            let result = self.executor.spawn(move || Packed::new(plain, level));
+            let result = Executor::pool().spawn(move || Packed::new(plain, level));
             self.job = Some(Job { bytes, result });
         }
         let Some(job) = &mut self.job else { return Ok(0) };
@@ -163,7 +165,7 @@ impl Packer {
 
     /// Whether compression never waits for another thread.
     pub(crate) fn is_inline(&self) -> bool {
-        self.executor.is_inline() && self.job.is_none()
+        self.is_inline && self.job.is_none()
     }
 
     /// The next bytes to compress. Few bytes that begin with a frame go to `out` at once.

@@ -17,8 +17,8 @@ use self::writer::Outbox;
 use crate::flow::Flows;
 use crate::native::compression::{LineHint, Packer};
 use crate::{
-    BufferedStream, Compression, DetachedTransport, Executor, IoLimits, Pacer, RateLimits,
-    StreamError, Transport,
+    BufferedStream, Compression, DetachedTransport, IoLimits, Pacer, RateLimits, StreamError,
+    Transport,
 };
 
 /// The greatest read, which takes a batch of small files in one system call, and the largest buffer
@@ -80,16 +80,10 @@ impl Frames {
         self.split().1
     }
 
-    /// Lets both sides compress, which have agreed on it. Both directions must be between two frames. The
-    /// executor is that of the connection's thread.
-    pub fn enable_compression(
-        &mut self,
-        compression: Compression,
-        hint: LineHint,
-        executor: Executor,
-    ) {
+    /// Lets both sides compress, which have agreed on it. Both directions must be between two frames.
+    pub fn enable_compression(&mut self, compression: Compression, hint: LineHint) {
         self.inbox.enable_compression();
-        self.outbox.packer = Some(Box::new(Packer::new(compression, hint, executor)));
+        self.outbox.packer = Some(Box::new(Packer::new(compression, hint)));
     }
 
     /// Tells the compressor about the line, before the first bytes of files.
@@ -99,10 +93,10 @@ impl Frames {
         }
     }
 
-    /// The connection has moved to a thread with this executor.
-    pub fn set_executor(&mut self, executor: Executor) {
+    /// Compresses on the calling thread, or on the blocking threads of its runtime (the default).
+    pub fn set_inline_compression(&mut self, is_inline: bool) {
         if let Some(packer) = &mut self.outbox.packer {
-            packer.set_executor(executor);
+            packer.set_inline(is_inline);
         }
     }
 

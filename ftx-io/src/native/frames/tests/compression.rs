@@ -14,9 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::{Frames, Incoming, ReadError};
 use crate::native::compression::{Packer, compress_for_tests};
-use crate::{
-    BufferedStream, Compression, CompressionLevel, Executor, IoLimits, LineHint, Transport,
-};
+use crate::{BufferedStream, Compression, CompressionLevel, IoLimits, LineHint, Transport};
 
 const LIMIT: Duration = Duration::from_secs(30);
 const MAX_MESSAGE_BYTES: u32 = 1 << 20;
@@ -32,7 +30,8 @@ fn frames_of(stream: TcpStream) -> Frames {
     let stream = BufferedStream::new(Transport::tcp(stream).unwrap());
     let mut frames = Frames::new(stream, MAX_MESSAGE_BYTES);
     let level = Compression::Level(CompressionLevel::new(3).unwrap());
-    frames.enable_compression(level, LineHint::default(), Executor::inline());
+    frames.enable_compression(level, LineHint::default());
+    frames.set_inline_compression(true);
     frames
 }
 
@@ -286,7 +285,7 @@ fn without_the_feature_they_are_unknown() {
 #[tokio::test]
 async fn a_flush_that_is_cancelled_loses_nothing() {
     let level = Compression::Level(CompressionLevel::new(19).unwrap());
-    let mut packer = Packer::new(level, LineHint::default(), Executor::pool());
+    let mut packer = Packer::new(level, LineHint::default());
     let mut out = BytesMut::new();
     let head = BlockHead { index: 0, len: 1 << 20 }.encode(1).unwrap();
     let plain = [&head[..], &content(1 << 20, true), &[8; 32]].concat();
