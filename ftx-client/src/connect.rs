@@ -2,6 +2,16 @@
 //!
 //! An address may never answer, for example where IPv6 packets are dropped on the way. So the next one
 //! is tried after a moment, while the earlier ones may still answer. The first answer wins.
+//!
+//! A session with a distant server has several connections. The others begin as soon as the first has found
+//! the server, and wait for its welcome:
+//!
+//! ```text
+//!   first    connecting ─▶ TLS ─▶ Hello ─▶ Welcome ─▶ requests
+//!   others             └─▶ connecting ───────────┴─▶ TLS ─▶ Hello ─▶ Welcome ─▶ requests
+//! ```
+
+mod early;
 
 use std::future::Future;
 use std::io;
@@ -15,12 +25,18 @@ use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
+use self::early::EarlyConnections;
 use crate::shared_rate::SharedRate;
 use crate::tls::{ClientTls, Secured};
 use crate::{Cancel, ClientConfig, ServerAddr, TransferError};
 
 /// The wait for an address before the next one is tried as well; RFC 8305 recommends it.
 const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);
+
+/// The round trip from which a server counts as distant, where windows bound the speed: below it, two
+/// connections carry 800 MiB/s. A near server that is busy also takes some milliseconds, and more
+/// connections to it would only lose more when they are cut.
+pub(crate) const FAR_ROUND_TRIP: Duration = Duration::from_millis(20);
 
 /// The time in which a limited client reads what the system's receive buffer holds.
 ///
@@ -39,31 +55,43 @@ struct FailedAddress {
     source: io::Error,
 }
 
-/// A server, and what a client's connections to it have in common: TLS, and the limit on the rate. Clones
-/// share both.
+/// A server, and what a client's connections to it have in common: TLS, the limit on the rate, and those that
+/// have begun early. Clones share all of it.
 #[derive(Clone, Debug)]
 pub(crate) struct Endpoint {
     address: ServerAddr,
     tls: Arc<ClientTls>,
     rate: SharedRate,
+    early: EarlyConnections,
+}
+
+/// The place of a connection in its session.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Place {
+    /// The first connection of `streams`, if the server is distant.
+    First { streams: usize },
+    /// A connection that joins the session.
+    Further,
 }
 
 impl Endpoint {
     pub(crate) fn new(address: ServerAddr) -> Self {
-        Self { address, tls: Arc::default(), rate: SharedRate::default() }
+        let (rate, early) = (SharedRate::default(), EarlyConnections::default());
+        Self { address, tls: Arc::default(), rate, early }
     }
 
     /// Connects to the first of the host's addresses that answers, and starts TLS as the settings say,
     /// all within `limit`.
     pub(crate) async fn connect(
         &self,
+        place: Place,
         config: &ClientConfig,
         limit: Duration,
         cancel: &Cancel,
     ) -> Result<BufferedStream, TransferError> {
         let deadline = Instant::from_std(deadline_after(limit));
         let connected = async {
-            match timeout_at(deadline, self.secured(config, deadline)).await {
+            match timeout_at(deadline, self.secured(place, config, deadline)).await {
                 Ok(connected) => connected.map(|transport| self.stream(transport, config)),
                 Err(_) => Err(TransferError::silent_for(limit)),
             }
@@ -75,6 +103,11 @@ impl Endpoint {
         }
     }
 
+    /// Closes the connections that have begun and have no user.
+    pub(crate) fn close_early(&self) {
+        self.early.close();
+    }
+
     fn stream(&self, transport: Transport, config: &ClientConfig) -> BufferedStream {
         let mut stream = BufferedStream::new(transport);
         stream.set_rate_limits(self.rate.limits(config.limit_rate));
@@ -83,31 +116,65 @@ impl Endpoint {
 
     async fn secured(
         &self,
+        place: Place,
         config: &ClientConfig,
         deadline: Instant,
     ) -> Result<Transport, TransferError> {
         let Self { address, tls, .. } = self;
         let buffer = receive_buffer_bytes(config.limit_rate);
-        let (transport, peer) = plain(address, buffer, deadline).await?;
+        let (transport, peer) = self.plain(place, buffer, deadline).await?;
         match tls.secure(transport, address, peer.ip(), config).await? {
             Secured::Ready(transport) => Ok(transport),
             // The server has taken the first message of TLS for one of its own.
-            Secured::NoTls => Ok(plain(address, buffer, deadline).await?.0),
+            Secured::NoTls => {
+                let alone = Place::First { streams: 1 };
+                Ok(self.plain(alone, buffer, deadline).await?.0)
+            }
         }
+    }
+
+    async fn plain(
+        &self,
+        place: Place,
+        buffer: Option<u32>,
+        deadline: Instant,
+    ) -> Result<(Transport, SocketAddr), TransferError> {
+        let connected = async {
+            let stream = self.tcp(place, buffer, deadline).await?;
+            let peer = stream.peer_addr()?;
+            Ok((Transport::tcp(stream)?, peer))
+        };
+        connected.await.map_err(|source| unreachable(&self.address, source))
+    }
+
+    async fn tcp(
+        &self,
+        place: Place,
+        buffer: Option<u32>,
+        deadline: Instant,
+    ) -> io::Result<TcpStream> {
+        if let Place::Further = place
+            && let Some(stream) = self.early.take().await
+        {
+            return Ok(stream);
+        }
+        let Connected { stream, took } = to(&self.address, buffer, deadline).await?;
+        if let Place::First { streams } = place {
+            // Those of an attempt that failed.
+            self.early.close();
+            if took >= FAR_ROUND_TRIP {
+                self.early.begin(stream.peer_addr()?, buffer, streams.saturating_sub(1));
+            }
+        }
+        Ok(stream)
     }
 }
 
-async fn plain(
-    address: &ServerAddr,
-    buffer: Option<u32>,
-    deadline: Instant,
-) -> Result<(Transport, SocketAddr), TransferError> {
-    let connected = async {
-        let stream = to(address, buffer, deadline).await?;
-        let peer = stream.peer_addr()?;
-        Ok((Transport::tcp(stream)?, peer))
-    };
-    connected.await.map_err(|source| unreachable(address, source))
+/// A connection, and the time that the server took to accept it.
+#[derive(Debug)]
+struct Connected {
+    stream: TcpStream,
+    took: Duration,
 }
 
 fn unreachable(address: &ServerAddr, source: io::Error) -> TransferError {
@@ -123,12 +190,17 @@ fn unreachable(address: &ServerAddr, source: io::Error) -> TransferError {
 ///
 /// # Errors
 /// The host is unknown, or the failure of the address that was tried last.
-async fn to(address: &ServerAddr, buffer: Option<u32>, deadline: Instant) -> io::Result<TcpStream> {
+async fn to(address: &ServerAddr, buffer: Option<u32>, deadline: Instant) -> io::Result<Connected> {
     let found = timeout_at(deadline, lookup_host((address.host(), address.port()))).await;
     let found = found.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?;
     // The resolver's errors have no kind of their own.
     let candidates = found.map_err(|error| io::Error::new(io::ErrorKind::NotFound, error))?;
-    let connected = race(candidates, deadline, move |candidate| tcp(candidate, buffer)).await;
+    let connect = move |candidate| async move {
+        let begun = Instant::now();
+        let stream = tcp(candidate, buffer).await?;
+        Ok(Connected { stream, took: begun.elapsed() })
+    };
+    let connected = race(candidates, deadline, connect).await;
     connected.map_err(|failed| match failed {
         None => io::ErrorKind::AddrNotAvailable.into(),
         // The address would only repeat the one that was given.

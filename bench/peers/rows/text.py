@@ -1,4 +1,4 @@
-"""Row 13: source text over a slow line, with and without compression, and random bytes beside it."""
+"""Row 14: source text over a slow line, with and without compression; random bytes beside it, and on this machine."""
 import os
 import tarfile
 
@@ -25,13 +25,21 @@ def rows(setup):
     targets = [Faster(f"ftx, {NEVER}", 3), Faster("rsync daemon -W", 3), Faster("rsync daemon -zz")]
     for direction in ("upload", "download"):
         for kind, move in (("file", move_file), ("tree", move_tree)):
-            yield Row(f"13-text-{kind}-{direction}", f"{direction} of {size // MIB} MiB of source text, one {kind}, {TITLE}",
+            yield Row(f"14-text-{kind}-{direction}", f"{direction} of {size // MIB} MiB of source text, one {kind}, {TITLE}",
                       size / 1e6, "MB", [case(peer, direction, size, move) for peer in peers], targets)
     size = min(setup.size, MAX_RANDOM_MIB * MIB)
     for direction in ("upload", "download"):
-        yield Row(f"13-random-{direction}", f"{direction} of {size // MIB} MiB of random bytes, {TITLE}", size / 1e6, "MB",
+        yield Row(f"14-random-{direction}", f"{direction} of {size // MIB} MiB of random bytes, {TITLE}", size / 1e6, "MB",
                   [case(peer, direction, size, move_random) for peer in peers],
                   [Faster(f"ftx, {NEVER}", RANDOM_SHARE)])
+    for direction in ("upload", "download"):
+        yield Row(f"14-loopback-{direction}", f"{direction} of {setup.size // MIB} MiB of random bytes, one machine",
+                  setup.size / 1e6, "MB", [local_case(peer, direction, setup.size) for peer in peers if is_ftx(peer)],
+                  [Faster(f"ftx, {NEVER}", RANDOM_SHARE)])
+
+
+def local_case(peer, direction, size):
+    return Case(peer.name, lambda rig: whole.move(rig, peer, direction, size), subject=True)
 
 
 def case(peer, direction, size, move):

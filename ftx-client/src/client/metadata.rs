@@ -139,14 +139,14 @@ impl Client {
 
     /// The idle connection or a new one, and an id for a request.
     async fn connection(&mut self, activity: &Activity) -> Result<(Channel, u32), TransferError> {
-        self.negotiate().await?;
+        self.negotiate(1).await?;
         let ServerDialect::Native(idle) = &mut self.server else {
             return Err(TransferError::not_native());
         };
         let id = idle.next_request;
         idle.next_request += 1;
         let Self { endpoint, config, cancel, .. } = self;
-        let channel = idle.take_or_connect(endpoint, config, cancel, activity).await?;
+        let channel = idle.take_or_connect(endpoint, config, cancel, activity, 1).await?;
         Ok((channel, id))
     }
 

@@ -19,7 +19,8 @@ use crate::connect::Endpoint;
 use crate::legacy::LegacyClient;
 use crate::legacy::connection::IdleLegacyConnection;
 use crate::native::{
-    DownloadJob, Handshake, IdleConnection, NativeClient, SessionRequest, UploadJob, greet,
+    DownloadJob, Handshake, IdleConnection, NativeClient, SessionRequest, TransferSize, UploadJob,
+    greet,
 };
 use crate::retry::Retries;
 use crate::{
@@ -195,8 +196,9 @@ impl Client {
         keep_going: bool,
         watch: &mut dyn Watch,
     ) -> Result<(), TransferError> {
-        self.negotiate().await?;
         let executor = &self.executor();
+        let size = TransferSize::of_uploads(executor, files).await;
+        self.negotiate(size.most_streams(&self.config)).await?;
         let Self { endpoint, config, cancel, manifests, .. } = self;
         match &mut self.server {
             ServerDialect::Native(idle) => {
@@ -207,7 +209,7 @@ impl Client {
                 }
                 let mut native =
                     NativeClient { endpoint, config, cancel, executor, manifests, idle };
-                native.upload(jobs, keep_going, watch).await;
+                native.upload(jobs, size, keep_going, watch).await;
             }
             ServerDialect::Legacy { connection } => {
                 let activity = &Activity::new();
@@ -238,7 +240,8 @@ impl Client {
         keep_going: bool,
         watch: &mut dyn Watch,
     ) -> Result<(), TransferError> {
-        self.negotiate().await?;
+        let size = TransferSize::of_downloads(files);
+        self.negotiate(size.most_streams(&self.config)).await?;
         let executor = &self.executor();
         let Self { endpoint, config, cancel, manifests, .. } = self;
         match &mut self.server {
@@ -246,7 +249,7 @@ impl Client {
                 let jobs = files.iter().cloned().map(DownloadJob::named).collect();
                 let mut native =
                     NativeClient { endpoint, config, cancel, executor, manifests, idle };
-                native.download(jobs, keep_going, watch).await;
+                native.download(jobs, size, keep_going, watch).await;
             }
             ServerDialect::Legacy { connection } => {
                 let activity = &Activity::new();
@@ -277,7 +280,7 @@ impl Client {
         keep_going: bool,
         watch: &mut dyn TreeWatch,
     ) -> Result<(), TransferError> {
-        self.negotiate().await?;
+        self.negotiate(TransferSize::UNKNOWN.most_streams(&self.config)).await?;
         let executor = &self.executor();
         let Self { endpoint, config, cancel, manifests, observer, .. } = self;
         let ServerDialect::Native(idle) = &mut self.server else {
@@ -293,7 +296,7 @@ impl Client {
     /// # Errors
     /// The server cannot be reached.
     pub async fn is_native(&mut self) -> Result<bool, TransferError> {
-        self.negotiate().await?;
+        self.negotiate(1).await?;
         Ok(matches!(self.server, ServerDialect::Native(_)))
     }
 
@@ -302,8 +305,9 @@ impl Client {
         if self.has_own_thread { Executor::inline() } else { Executor::pool() }
     }
 
-    /// Detects the dialect of the server, unless it is known.
-    async fn negotiate(&mut self) -> Result<(), TransferError> {
+    /// Detects the dialect of the server, unless it is known. `streams` is the number of connections that the
+    /// call has use for, if the server is native and distant.
+    async fn negotiate(&mut self, streams: usize) -> Result<(), TransferError> {
         if !matches!(self.server, ServerDialect::Unknown) {
             return Ok(());
         }
@@ -314,7 +318,7 @@ impl Client {
         let activity = Activity::new();
         let mut retries = Retries::new(&self.config, &activity, false);
         self.server = loop {
-            match self.handshake(self.config.timeout).await {
+            match self.handshake(self.config.timeout, streams).await {
                 Ok(server) => break server,
                 Err(error) => {
                     let tell = |event: &Event<'_>| self.observer.tell(event);
@@ -326,14 +330,22 @@ impl Client {
     }
 
     /// Connects and detects the dialect, both within `limit`.
-    async fn handshake(&self, limit: Duration) -> Result<ServerDialect, TransferError> {
+    async fn handshake(
+        &self,
+        limit: Duration,
+        streams: usize,
+    ) -> Result<ServerDialect, TransferError> {
         let Self { endpoint, config, cancel, .. } = self;
         let replaces = match &self.server {
             ServerDialect::Native(idle) => Some(idle.last_session),
             ServerDialect::Legacy { .. } | ServerDialect::Unknown => None,
         };
-        let session = SessionRequest::New { replaces };
-        match greet(endpoint, config, cancel, session, limit).await? {
+        let session = SessionRequest::New { replaces, streams };
+        let greeted = greet(endpoint, config, cancel, session, limit).await;
+        if !matches!(greeted, Ok(Handshake::Native(_))) {
+            endpoint.close_early();
+        }
+        match greeted? {
             Handshake::Native(channel) => Ok(ServerDialect::Native(IdleConnection::new(*channel))),
             Handshake::Legacy(_) if config.dialect == DialectChoice::Native => {
                 Err(TransferError::not_native())

@@ -15,7 +15,7 @@ use ftx_core::RemoteName;
 use ftx_io::Executor;
 
 use crate::activity::Activity;
-use crate::connect::Endpoint;
+use crate::connect::{Endpoint, Place};
 use crate::legacy::connection::{IdleLegacyConnection, LegacyConnection};
 use crate::legacy::target::Target;
 use crate::retry::Retries;
@@ -110,7 +110,10 @@ impl LegacyClient<'_> {
             return Ok(connection);
         }
         let limit = self.activity.limit(self.config.timeout);
-        let stream = self.endpoint.connect(self.config, limit, self.cancel).await?;
+        let stream = self
+            .endpoint
+            .connect(Place::First { streams: 1 }, self.config, limit, self.cancel)
+            .await?;
         Ok(LegacyConnection::new(stream, self.config.timeout, self.cancel, self.activity))
     }
 }

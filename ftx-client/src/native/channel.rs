@@ -12,12 +12,8 @@ use super::backlog::{Backlog, ExpectedReplies};
 use super::decode::decode_control;
 use super::hello::{SessionRequest, hello, read_preface};
 use crate::activity::Activity;
+use crate::connect::FAR_ROUND_TRIP;
 use crate::{Cancel, ClientConfig, TransferError};
-
-/// The handshake duration from which a server counts as distant, where windows bound the speed: below
-/// it, two connections carry 800 MiB/s. A near server that is busy also takes some milliseconds, and
-/// more connections to it would only lose more when they are cut.
-const FAR_ROUND_TRIP: Duration = Duration::from_millis(20);
 
 /// The interval of reports while nothing arrives.
 const REPORT_INTERVAL: Duration = Duration::from_millis(100);

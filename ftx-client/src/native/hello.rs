@@ -9,7 +9,7 @@ use ftx_io::{BufferedStream, Compression, IoLimits, deadline_after};
 use tokio::time::{Instant, timeout_at};
 
 use super::channel::{Channel, Handshake};
-use crate::connect::Endpoint;
+use crate::connect::{Endpoint, Place};
 use crate::{Cancel, ClientConfig, TransferError};
 
 /// Program and version, sent in the `Hello`.
@@ -18,8 +18,9 @@ const AGENT: &str = concat!("ftx-client/", env!("CARGO_PKG_VERSION"));
 /// The session that a connection asks for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum SessionRequest {
-    /// A new one in place of the client's last session, whose waiting requests must not begin.
-    New { replaces: Option<Token> },
+    /// A new one of so many connections, if the server is distant, in place of the client's last session,
+    /// whose waiting requests must not begin.
+    New { replaces: Option<Token>, streams: usize },
     /// The session of another connection.
     Join(Token),
 }
@@ -36,7 +37,11 @@ pub(crate) async fn greet(
     limit: Duration,
 ) -> Result<Handshake, TransferError> {
     let deadline = Instant::from_std(deadline_after(limit));
-    let stream = endpoint.connect(config, limit, cancel).await?;
+    let place = match session {
+        SessionRequest::New { streams, .. } => Place::First { streams },
+        SessionRequest::Join(_) => Place::Further,
+    };
+    let stream = endpoint.connect(place, config, limit, cancel).await?;
     let handshake = Channel::handshake(stream, config, cancel, session);
     timeout_at(deadline, handshake).await.map_err(|_| TransferError::silent_for(limit))?
 }
@@ -44,7 +49,7 @@ pub(crate) async fn greet(
 /// The first message of a connection.
 pub(super) fn hello(session: SessionRequest, config: &ClientConfig) -> Request {
     let (session, replaces) = match session {
-        SessionRequest::New { replaces } => (None, replaces),
+        SessionRequest::New { replaces, .. } => (None, replaces),
         SessionRequest::Join(token) => (Some(token), None),
     };
     Request::Hello {

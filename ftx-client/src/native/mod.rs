@@ -34,5 +34,5 @@ mod workload;
 pub(crate) use channel::{Channel, Handshake};
 pub(crate) use download::DownloadJob;
 pub(crate) use hello::{SessionRequest, greet};
-pub(crate) use transfer::{IdleConnection, NativeClient};
+pub(crate) use transfer::{IdleConnection, NativeClient, TransferSize};
 pub(crate) use upload::UploadJob;

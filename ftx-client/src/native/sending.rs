@@ -159,7 +159,7 @@ mod tests {
         let mut stream = BufferedStream::new(Transport::tcp(stream).unwrap());
         stream.set_rate_limits(limits);
         let config = ClientConfig { timeout: TIMEOUT, ..ClientConfig::default() };
-        let session = SessionRequest::New { replaces: None };
+        let session = SessionRequest::New { replaces: None, streams: 1 };
         let shaken = Channel::handshake(stream, &config, &Cancel::new(), session).await;
         let Ok(Handshake::Native(channel)) = shaken else { panic!("no handshake") };
         (*channel, peer)

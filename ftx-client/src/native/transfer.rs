@@ -22,7 +22,10 @@ use crate::activity::Activity;
 use crate::connect::Endpoint;
 use crate::options::MIN_LIMIT_RATE;
 use crate::retry::Retries;
-use crate::{Cancel, ClientConfig, Event, LocalPath, Observer, TransferError, TreeWatch, Watch};
+use crate::{
+    Cancel, ClientConfig, Event, FileDownload, FileUpload, LocalPath, Observer, TransferError,
+    TreeWatch, Watch,
+};
 
 /// Connections of an attempt, unless the configuration says otherwise.
 const NEAR_STREAM_COUNT: usize = 2;
@@ -72,7 +75,7 @@ impl IdleConnection {
         Self { channel: channel.detach().map(Box::new), next_request: 1, last_session }
     }
 
-    /// The idle connection, or a new one.
+    /// The idle connection, or a new one of a session with `streams` connections.
     ///
     /// # Errors
     /// There is no new one, or the server has become one of the other dialect.
@@ -82,12 +85,13 @@ impl IdleConnection {
         config: &ClientConfig,
         cancel: &Cancel,
         activity: &Activity,
+        streams: usize,
     ) -> Result<Channel, TransferError> {
         let idle = self.channel.take();
         if let Some(channel) = idle.and_then(|idle| idle.attach(cancel, activity)) {
             return Ok(channel);
         }
-        let session = SessionRequest::New { replaces: Some(self.last_session) };
+        let session = SessionRequest::New { replaces: Some(self.last_session), streams };
         let limit = activity.limit(config.timeout);
         match greet(endpoint, config, cancel, session, limit).await? {
             Handshake::Native(mut channel) => {
@@ -117,35 +121,26 @@ impl NativeClient<'_> {
     pub(crate) async fn upload(
         &mut self,
         jobs: Vec<UploadJob>,
+        size: TransferSize,
         keep_going: bool,
         watch: &mut dyn Watch,
     ) {
-        let single = match jobs.as_slice() {
-            [one] => Some(size_of(self.executor, &one.path).await),
-            _ => None,
-        };
-        let useful_streams = useful_streams(jobs.len(), single);
         let queue = TransferQueue::new(jobs, keep_going, Activity::new());
         let report: &mut Report<'_, UploadJob> = &mut |queue| queue.report(watch);
-        self.transfer::<UploadWorkload>(queue, useful_streams, single, report).await;
+        self.transfer::<UploadWorkload>(queue, size, report).await;
     }
 
     /// Downloads files, and reports each to `watch`.
     pub(crate) async fn download(
         &mut self,
         jobs: Vec<DownloadJob>,
+        size: TransferSize,
         keep_going: bool,
         watch: &mut dyn Watch,
     ) {
-        let single = match jobs.as_slice() {
-            [one] => Some(one.size.unwrap_or(u64::MAX)),
-            _ => None,
-        };
-        let total = jobs.iter().map(|job| job.size).sum();
-        let useful_streams = useful_streams(jobs.len(), single);
         let queue = TransferQueue::new(jobs, keep_going, Activity::new());
         let report: &mut Report<'_, DownloadJob> = &mut |queue| queue.report(watch);
-        self.transfer::<DownloadWorkload>(queue, useful_streams, total, report).await;
+        self.transfer::<DownloadWorkload>(queue, size, report).await;
     }
 
     /// Downloads the files that `watch` names, and reports each to it. `observer` hears of failed attempts
@@ -162,17 +157,14 @@ impl NativeClient<'_> {
             queue.report(watch);
         };
         report(&queue);
-        // Nobody knows how many files there are before the end of the listing.
-        self.transfer::<DownloadWorkload>(queue, usize::MAX, None, report).await;
+        self.transfer::<DownloadWorkload>(queue, TransferSize::UNKNOWN, report).await;
     }
 
-    /// Runs attempts until all files have ended, and calls `report` from time to time. `total` is the bytes
-    /// of all files, as far as they are known.
+    /// Runs attempts until all files have ended, and calls `report` from time to time.
     async fn transfer<T: Workload>(
         &mut self,
         queue: TransferQueue<T::Job>,
-        useful_streams: usize,
-        total: Option<u64>,
+        size: TransferSize,
         report: &mut Report<'_, T::Job>,
     ) {
         let (activity, queue) = (queue.activity().clone(), Arc::new(queue));
@@ -184,7 +176,7 @@ impl NativeClient<'_> {
                 T::new(Arc::clone(&queue), Arc::clone(&attempt), self.config, self.manifests);
             let workload = Arc::new(workload);
             let tell = &mut || report(&queue);
-            let result = self.attempt(&workload, useful_streams, total, tell).await;
+            let result = self.attempt(&workload, size, tell).await;
             workload.end(self.executor).await;
             if !self.should_retry(&queue, &attempt, result, &mut retries, report).await {
                 return;
@@ -230,20 +222,20 @@ impl NativeClient<'_> {
     async fn attempt<T: Workload>(
         &mut self,
         workload: &Arc<T>,
-        useful_streams: usize,
-        total: Option<u64>,
+        size: TransferSize,
         report: &mut (dyn FnMut() + Send),
     ) -> Result<(), TransferError> {
         let activity = workload.attempt().activity();
         let Self { endpoint, config, cancel, idle, .. } = self;
-        let channel = idle.take_or_connect(endpoint, config, cancel, activity).await?;
-        let (streams, round_trip) =
-            (self.stream_count(useful_streams, channel.limits.is_far()), channel.limits.round_trip);
+        let most = size.most_streams(config);
+        let channel = idle.take_or_connect(endpoint, config, cancel, activity, most).await?;
+        let streams = size.stream_count(config, channel.limits.is_far());
+        let round_trip = channel.limits.round_trip;
         let abort = AbortOnDrop::new(workload.attempt());
         let session = channel.limits.session;
         let mut extra = ExtraStreams::new(self.endpoint, self.config, session, workload);
         extra.set_count(*streams.start());
-        let streams = StreamCount::new(*streams.start(), *streams.end(), round_trip, total);
+        let streams = StreamCount::new(*streams.start(), *streams.end(), round_trip, size.bytes);
         let work = Arc::clone(workload).work(channel, 0, self.executor.clone(), report);
         let result = tokio::select! {
             biased;
@@ -263,23 +255,68 @@ impl NativeClient<'_> {
         };
         // When this returns, no stream works on a file any more.
         extra.ended().await;
+        self.endpoint.close_early();
         abort.disarm();
         if let Some(channel) = channel {
             self.idle.keep(channel);
         }
         Ok(())
     }
+}
+
+/// The size of a transfer, as far as it is known before the first connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TransferSize {
+    /// Bytes of all files.
+    bytes: Option<u64>,
+    /// Connections that the files justify.
+    useful_streams: usize,
+}
+
+impl TransferSize {
+    /// Of a directory that was not listed.
+    pub(crate) const UNKNOWN: Self = Self { bytes: None, useful_streams: usize::MAX };
+
+    /// Of these local files.
+    pub(crate) async fn of_uploads(executor: &Executor, files: &[FileUpload]) -> Self {
+        let [one] = files else { return Self::of_several(files.len(), None) };
+        Self::of_one(size_of(executor, &one.path).await)
+    }
+
+    /// Of these files of the server.
+    pub(crate) fn of_downloads(files: &[FileDownload]) -> Self {
+        match files {
+            [FileDownload { size: Some(size), .. }] => Self::of_one(*size),
+            [_] => Self::UNKNOWN,
+            _ => Self::of_several(files.len(), files.iter().map(|file| file.size).sum()),
+        }
+    }
+
+    fn of_one(bytes: u64) -> Self {
+        Self { bytes: Some(bytes), useful_streams: streams_for(bytes) }
+    }
+
+    fn of_several(files: usize, bytes: Option<u64>) -> Self {
+        let for_files = files.div_ceil(SMALL_FILES_PER_STREAM);
+        let useful_streams = for_files.max(streams_for(BLOCK_BYTES * ASSUMED_BLOCKS));
+        Self { bytes, useful_streams }
+    }
+
+    /// The connections of an attempt at its beginning, if the server is distant.
+    pub(crate) fn most_streams(self, config: &ClientConfig) -> usize {
+        *self.stream_count(config, true).start()
+    }
 
     /// The connections of an attempt at its beginning, and the most to which they may grow.
-    fn stream_count(&self, useful: usize, is_far: bool) -> RangeInclusive<usize> {
-        let (start, max) = match self.config.streams {
+    fn stream_count(self, config: &ClientConfig, is_far: bool) -> RangeInclusive<usize> {
+        let (start, max) = match config.streams {
             Some(streams) => (streams.get(), streams.get()),
             None if is_far => (FAR_STREAM_COUNT, MAX_FAR_STREAM_COUNT),
             None => (NEAR_STREAM_COUNT, NEAR_STREAM_COUNT),
         };
         // A limit makes the rate, and more connections would not change it.
-        let max = if self.config.limit_rate.is_some() { start } else { max };
-        let most = useful.min(streams_within(self.config.limit_rate));
+        let max = if config.limit_rate.is_some() { start } else { max };
+        let most = self.useful_streams.min(streams_within(config.limit_rate));
         start.min(most)..=max.min(most)
     }
 }
@@ -289,17 +326,6 @@ async fn size_of(executor: &Executor, path: &LocalPath) -> u64 {
     let path = path.clone();
     let size = move || path.open_regular().map_or(0, |(_, metadata)| metadata.len());
     executor.run(size).await.unwrap_or(0)
-}
-
-/// Connections that so many files justify. `single` is the size of the only one, in bytes.
-fn useful_streams(files: usize, single: Option<u64>) -> usize {
-    match single {
-        Some(size) => streams_for(size),
-        None => {
-            let for_files = files.div_ceil(SMALL_FILES_PER_STREAM);
-            for_files.max(streams_for(BLOCK_BYTES * ASSUMED_BLOCKS))
-        }
-    }
 }
 
 /// Connections among which a limit on the rate can be shared: a slower one might look stalled.
