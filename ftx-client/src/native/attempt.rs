@@ -7,6 +7,7 @@ use ftx_core::native::StreamId;
 use tokio::sync::Notify;
 
 use super::queue::{TransferJob, TransferQueue, lock};
+use super::stream_count::LARGE_FILE_BYTES;
 use crate::activity::Activity;
 use crate::{Cancel, TransferError, Transferred};
 
@@ -19,6 +20,8 @@ pub(super) struct Attempt {
     next_request: AtomicU32,
     /// The connections that have work. Those with higher numbers end theirs, and leave.
     stream_count: AtomicUsize,
+    /// A large file has begun.
+    large_file: Notify,
     /// Bytes of files that have arrived.
     delivered_bytes: AtomicU64,
     /// The extra connections that work, or connect in order to.
@@ -39,6 +42,7 @@ impl Attempt {
             error: Mutex::default(),
             next_request: AtomicU32::new(first_request),
             stream_count: AtomicUsize::new(1),
+            large_file: Notify::new(),
             delivered_bytes: AtomicU64::new(0),
             extra_count: AtomicUsize::new(0),
         }
@@ -82,6 +86,18 @@ impl Attempt {
     /// Whether a connection is to end its work, and to leave.
     pub(super) fn is_surplus(&self, stream: StreamId) -> bool {
         usize::try_from(stream).is_ok_and(|stream| stream >= self.stream_count())
+    }
+
+    /// A file of `size` bytes begins, block by block.
+    pub(super) fn begins(&self, size: u64) {
+        if size >= LARGE_FILE_BYTES {
+            self.large_file.notify_one();
+        }
+    }
+
+    /// Waits until a large file has begun since the last call.
+    pub(super) async fn large_file(&self) {
+        self.large_file.notified().await;
     }
 
     /// Records bytes of files that have arrived: on the server, or here.

@@ -61,16 +61,20 @@ impl<'a, T: Workload> ExtraStreams<'a, T> {
     /// Follows the speed of the line. Never returns.
     pub(super) async fn adapt(&mut self, mut streams: StreamCount) -> Infallible {
         let begun = Instant::now();
-        while let Some(interval) = streams.interval() {
-            sleep(interval).await;
+        let attempt = self.workload.attempt();
+        loop {
             let before = streams.count();
-            streams.on_delivered(begun.elapsed(), self.workload.attempt().delivered_bytes());
+            tokio::select! {
+                () = next_look(&streams) => {
+                    streams.on_delivered(begun.elapsed(), attempt.delivered_bytes());
+                }
+                () = attempt.large_file() => streams.on_large_file(),
+            }
             if streams.count() != before {
                 debug!(before, count = streams.count(), "connections");
                 self.set_count(streams.count());
             }
         }
-        pending().await
     }
 
     /// Waits until all have ended.
@@ -78,6 +82,14 @@ impl<'a, T: Workload> ExtraStreams<'a, T> {
         for has_ended in self.spawned {
             let _ = has_ended.await;
         }
+    }
+}
+
+/// Waits for the next look at the speed, for ever if the number of connections stays.
+async fn next_look(streams: &StreamCount) {
+    match streams.interval() {
+        Some(interval) => sleep(interval).await,
+        None => pending().await,
     }
 }
 

@@ -5,6 +5,8 @@
 //!                                        └── otherwise ─▶ as many as before, for the rest of the attempt
 //! ```
 //!
+//! A large file has 16 from its beginning, and all others 8: small files are bound by the processor.
+//!
 //! New connections cost: they overflow the queue of a full line for a second or two. So they are tried only in a
 //! transfer that is long enough for it.
 //!
@@ -20,6 +22,11 @@ const SAMPLE_ROUND_TRIPS: u32 = 4;
 
 /// Blocks of each connection that a sample needs: they arrive one by one.
 const SAMPLE_BLOCKS: u64 = 2;
+
+/// The size from which a file is large, and the connections for it: as many as are needed to fill a line of
+/// 3 Gbit/s and 100 ms within the usual send buffers of 4 MiB.
+pub(super) const LARGE_FILE_BYTES: u64 = 64 * 1024 * 1024;
+pub(super) const LARGE_FILE_STREAM_COUNT: usize = 16;
 
 /// The least time that a transfer must have left for more connections to be tried. If its length is not known, it must have taken
 /// as long already.
@@ -64,6 +71,15 @@ impl StreamCount {
 
     pub(super) fn count(&self) -> usize {
         self.count
+    }
+
+    /// A large file has begun. The count may change.
+    pub(super) fn on_large_file(&mut self) {
+        let most = LARGE_FILE_STREAM_COUNT.min(self.max);
+        if self.count < most && self.before.is_none() {
+            self.count = most;
+            self.last_rate = 0;
+        }
     }
 
     /// Takes the bytes that have arrived by `now`, both since the beginning. The count may change.
@@ -152,6 +168,29 @@ mod tests {
         assert_eq!(counts(32, |count| 10 * MB * count as u64), [8, 16, 32]);
         assert_eq!(counts(20, |count| 10 * MB * count as u64), [8, 16, 20]);
         assert_eq!(counts(8, |count| 10 * MB * count as u64), [8]);
+    }
+
+    #[test]
+    fn a_large_file_has_more_connections_from_the_beginning() {
+        let count_of = |count, max| {
+            let mut streams = StreamCount::new(count, max, ROUND_TRIP, None);
+            streams.on_large_file();
+            streams.count()
+        };
+        assert_eq!(
+            [(8, 32), (8, 12), (2, 2), (16, 32), (32, 32)].map(|(c, m)| count_of(c, m)),
+            [16, 12, 2, 16, 32]
+        );
+    }
+
+    #[test]
+    fn a_large_file_brings_no_connections_back() {
+        let mut streams = StreamCount::new(8, 32, ROUND_TRIP, None);
+        for number in 1..200 {
+            streams.on_delivered(ROUND_TRIP * 4 * number, u64::from(number) * 40 * MB);
+        }
+        streams.on_large_file();
+        assert_eq!(streams.count(), 8);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::download::{DownloadJob, DownloadWorkload};
 use super::extra_stream::ExtraStreams;
 use super::hello::{SessionRequest, greet};
 use super::queue::{TransferJob, TransferQueue};
-use super::stream_count::StreamCount;
+use super::stream_count::{LARGE_FILE_STREAM_COUNT, StreamCount};
 use super::upload::{UploadJob, UploadWorkload};
 use super::workload::Workload;
 use crate::activity::Activity;
@@ -271,11 +271,14 @@ pub(crate) struct TransferSize {
     bytes: Option<u64>,
     /// Connections that the files justify.
     useful_streams: usize,
+    /// Connections at the beginning, if the server is distant.
+    far_streams: usize,
 }
 
 impl TransferSize {
     /// Of a directory that was not listed.
-    pub(crate) const UNKNOWN: Self = Self { bytes: None, useful_streams: usize::MAX };
+    pub(crate) const UNKNOWN: Self =
+        Self { bytes: None, useful_streams: usize::MAX, far_streams: FAR_STREAM_COUNT };
 
     /// Of these local files.
     pub(crate) async fn of_uploads(executor: &Executor, files: &[FileUpload]) -> Self {
@@ -293,13 +296,14 @@ impl TransferSize {
     }
 
     fn of_one(bytes: u64) -> Self {
-        Self { bytes: Some(bytes), useful_streams: streams_for(bytes) }
+        let (useful_streams, far_streams) = (streams_for(bytes), LARGE_FILE_STREAM_COUNT);
+        Self { bytes: Some(bytes), useful_streams, far_streams }
     }
 
     fn of_several(files: usize, bytes: Option<u64>) -> Self {
         let for_files = files.div_ceil(SMALL_FILES_PER_STREAM);
         let useful_streams = for_files.max(streams_for(BLOCK_BYTES * ASSUMED_BLOCKS));
-        Self { bytes, useful_streams }
+        Self { bytes, useful_streams, far_streams: FAR_STREAM_COUNT }
     }
 
     /// The connections of an attempt at its beginning, if the server is distant.
@@ -311,7 +315,7 @@ impl TransferSize {
     fn stream_count(self, config: &ClientConfig, is_far: bool) -> RangeInclusive<usize> {
         let (start, max) = match config.streams {
             Some(streams) => (streams.get(), streams.get()),
-            None if is_far => (FAR_STREAM_COUNT, MAX_FAR_STREAM_COUNT),
+            None if is_far => (self.far_streams, MAX_FAR_STREAM_COUNT),
             None => (NEAR_STREAM_COUNT, NEAR_STREAM_COUNT),
         };
         // A limit makes the rate, and more connections would not change it.
@@ -342,6 +346,17 @@ fn streams_for(size: u64) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn connections_to_a_distant_server_follow_the_size() {
+        let count =
+            |size: TransferSize, is_far| size.stream_count(&ClientConfig::default(), is_far);
+        let sizes = [0, 16, 32, 64, 1024].map(|mib| TransferSize::of_one(mib << 20));
+        assert_eq!(sizes.map(|size| count(size, true)), [1..=1, 4..=4, 8..=8, 16..=16, 16..=32]);
+        assert_eq!(sizes.map(|size| count(size, false)), [1..=1, 2..=2, 2..=2, 2..=2, 2..=2]);
+        assert_eq!(count(TransferSize::UNKNOWN, true), 8..=32);
+        assert_eq!(count(TransferSize::of_several(2, None), true), 8..=16);
+    }
 
     #[test]
     fn each_connection_has_at_least_the_least_rate() {
