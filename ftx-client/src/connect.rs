@@ -373,6 +373,34 @@ mod tests {
         }
     }
 
+    /// The local ports of connections at these places, one after the other, and of one that has begun early.
+    async fn ports_of(places: &[Place]) -> (Vec<u16>, u16) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let server = listener.local_addr().unwrap();
+        let endpoint = Endpoint::new(ServerAddr::new("127.0.0.1", server.port()).unwrap());
+        endpoint.early.begin(server, None, 1);
+        let early = listener.accept().await.unwrap().1.port();
+        let mut ports = Vec::new();
+        for place in places {
+            let stream = endpoint.tcp(*place, None, Instant::now() + LIMIT).await.unwrap();
+            ports.push(stream.local_addr().unwrap().port());
+        }
+        (ports, early)
+    }
+
+    #[tokio::test]
+    async fn a_further_connection_is_one_that_has_begun_early() {
+        let (ports, early) = ports_of(&[Place::Further, Place::Further]).await;
+        assert_eq!(ports[0], early);
+        assert_ne!(ports[1], early);
+    }
+
+    #[tokio::test]
+    async fn a_new_session_uses_no_connection_of_the_last_one() {
+        let (ports, early) = ports_of(&[Place::First { streams: 1 }, Place::Further]).await;
+        assert!(!ports.contains(&early));
+    }
+
     #[tokio::test]
     async fn a_small_buffer_takes_few_bytes() {
         let small = unread_bytes(receive_buffer_bytes(NonZeroU64::new(MIN_LIMIT_RATE)), |_| true);
