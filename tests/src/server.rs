@@ -10,6 +10,7 @@ use rustix::process::Signal;
 
 use crate::bins;
 use crate::process::{Outcome, Process};
+use crate::sockets;
 use crate::strace::Strace;
 use crate::wait::DEADLINE;
 
@@ -216,6 +217,12 @@ impl Server {
     #[must_use]
     pub fn unread(&self) -> u64 {
         self.process.unread()
+    }
+
+    /// The connections that it has not closed, with those that it has not accepted.
+    #[must_use]
+    pub fn open_connections(&self) -> usize {
+        sockets::open_connections(self.process.id(), self.addr().port())
     }
 
     /// Whether it still runs.

@@ -13,6 +13,8 @@ struct Socket {
     local: String,
     remote: String,
     listens: bool,
+    /// A connection that this end has not closed.
+    is_open: bool,
     /// Bytes that the other end has not acknowledged.
     unacknowledged: u64,
     /// Bytes that have come and were not read.
@@ -53,6 +55,13 @@ pub(crate) fn unread(pid: u32) -> u64 {
     on_its_way + come
 }
 
+/// The ends of connections at a port of this machine that were not closed, accepted or not.
+pub(crate) fn open_connections(pid: u32, port: u16) -> usize {
+    let end = format!(":{port:04X}");
+    let is_end = |socket: &Socket| socket.is_open && socket.local.ends_with(&end);
+    sockets(pid).iter().filter(|socket| is_end(socket)).count()
+}
+
 fn inodes(pid: u32) -> Vec<String> {
     let entries = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten();
     let links = entries.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
@@ -68,12 +77,15 @@ fn sockets(pid: u32) -> Vec<Socket> {
 
 fn socket(line: &str) -> Option<Socket> {
     let fields: Vec<&str> = line.split_whitespace().collect();
+    let state = *fields.get(3)?;
     let (unacknowledged, unread) = fields.get(4)?.split_once(':')?;
     let queue = |text| u64::from_str_radix(text, 16).ok();
     Some(Socket {
         local: (*fields.get(1)?).to_owned(),
         remote: (*fields.get(2)?).to_owned(),
-        listens: *fields.get(3)? == "0A",
+        listens: state == "0A",
+        // Established, or closed by the other end alone.
+        is_open: state == "01" || state == "08",
         unacknowledged: queue(unacknowledged)?,
         unread: queue(unread)?,
         inode: (*fields.get(9)?).to_owned(),

@@ -280,6 +280,7 @@ fn few_descriptors_are_reported_and_are_enough() {
     assert!(told < 20, "{told} lines");
     wait_until("it says what follows", DEADLINE, || server.log().contains("fewer connections"));
     idle.clear();
+    wait_until("it has closed them", DEADLINE, || server.open_connections() == 0);
     for dialect in DIALECTS {
         let upload = Client::upload(server.addr()).args(["a", "--as", dialect]);
         upload.dialect(dialect).current_dir(local.path()).run().assert_done();
