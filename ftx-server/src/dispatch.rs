@@ -325,3 +325,26 @@ async fn first_bytes<S: Store>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::ScopedStore;
+    use crate::store::local::LocalStore;
+
+    /// What an idle connection costs, nearly all of it.
+    const MAX_TASK_BYTES: usize = 12 * 1024;
+
+    fn future_bytes<A, B, C, D, E, F>(_: impl FnOnce(A, B, C, D, E) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn the_task_of_a_connection_is_small() {
+        let bytes = future_bytes(Dispatcher::<ScopedStore<LocalStore>>::serve);
+        assert!(
+            bytes <= MAX_TASK_BYTES,
+            "{bytes} bytes; box a large future, or pin it where it is made"
+        );
+    }
+}

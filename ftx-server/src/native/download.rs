@@ -97,7 +97,8 @@ async fn send_file_unless<S: Store>(
     theirs: Digest,
 ) -> Result<(), RequestError> {
     let (executor, progress) = (cx.executor(), WorkProgress::default());
-    let manifest = cx.working(progress.clone(), file.manifest(&executor, progress)).await?;
+    let manifest =
+        cx.working(progress.clone(), Box::pin(file.manifest(&executor, progress))).await?;
     let digest = manifest.digest();
     if digest != theirs {
         return send_file(cx, file).await;
@@ -152,7 +153,8 @@ async fn send_manifest<S: Store>(
 ) -> Result<(), RequestError> {
     reply_found(cx, file)?;
     let (executor, progress) = (cx.executor(), WorkProgress::default());
-    let manifest = cx.working(progress.clone(), file.manifest(&executor, progress)).await?;
+    let manifest =
+        cx.working(progress.clone(), Box::pin(file.manifest(&executor, progress))).await?;
     cx.connection.session.sent_manifest.keep(file.version(), &manifest);
     for (page, cvs) in manifest.cvs().chunks(MAX_CV_PAGE_BLOCKS).enumerate() {
         let first = (page * MAX_CV_PAGE_BLOCKS) as u64;

@@ -2,6 +2,7 @@
 //! durable, or is not going to be.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ftx_core::native::StreamId;
@@ -80,7 +81,7 @@ pub(super) async fn begin<S: Store>(
         }
     };
     let mut heartbeat = Heartbeat::new(cx.id);
-    let memory = heartbeat.during(cx.frames.writer(), || (0, upload.size), reserve).await?;
+    let memory = heartbeat.during(cx.frames.writer(), || (0, upload.size), pin!(reserve)).await?;
     drop(at_work);
     upload.granules.lock().insert(stream, BegunGranule { range, _memory: memory });
     Ok(())

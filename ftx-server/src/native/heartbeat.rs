@@ -24,7 +24,8 @@ impl Heartbeat {
         Self { request, last: Instant::now() }
     }
 
-    /// Waits for `work` and sends heartbeats meanwhile, with the `progress` in bytes done and in all.
+    /// Waits for `work` and sends heartbeats meanwhile, with the `progress` in bytes done and in all. The caller
+    /// pins the work: this future has no room for it, and so the task of an idle connection is small.
     ///
     /// # Errors
     /// As `work`, and where the client cannot be reached.
@@ -32,9 +33,8 @@ impl Heartbeat {
         &mut self,
         mut writer: FrameWriter<'_>,
         progress: impl Fn() -> (u64, u64),
-        work: impl Future<Output = Result<T, E>>,
+        mut work: impl Future<Output = Result<T, E>> + Unpin,
     ) -> Result<T, E> {
-        tokio::pin!(work);
         loop {
             tokio::select! {
                 biased;

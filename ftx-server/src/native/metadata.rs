@@ -42,7 +42,7 @@ pub(super) async fn on_list<S: Store>(
     let paused = cx.connection.paused.take();
     let (store, executor) = (cx.store(), cx.executor());
     let work = list(&store, &executor, query, paused);
-    let (reply, paused) = cx.working(WorkProgress::default(), work).await?;
+    let (reply, paused) = cx.working(WorkProgress::default(), Box::pin(work)).await?;
     cx.connection.paused = paused;
     Ok(cx.reply(&reply)?)
 }
@@ -56,7 +56,8 @@ pub(super) async fn on_digest<S: Store>(
     let file = cx.store().open(&executor, &name).await?;
     reply_found(cx, &file)?;
     let progress = WorkProgress::default();
-    let manifest = cx.working(progress.clone(), file.manifest(&executor, progress)).await?;
+    let manifest =
+        cx.working(progress.clone(), Box::pin(file.manifest(&executor, progress))).await?;
     Ok(cx.reply(&Reply::End { digest: Some(manifest.digest()) })?)
 }
 
@@ -66,7 +67,7 @@ async fn answer<S: Store>(
     work: impl Future<Output = Result<Reply, Refusal>>,
 ) -> Result<(), RequestError> {
     cx.connection.paused = None;
-    let reply = cx.working(WorkProgress::default(), work).await?;
+    let reply = cx.working(WorkProgress::default(), Box::pin(work)).await?;
     Ok(cx.reply(&reply)?)
 }
 

@@ -81,9 +81,11 @@ pub(crate) async fn serve<S: Store>(
     deadline: HandshakeDeadline,
     threads: &DedicatedThreads,
 ) -> Result<(), NativeError> {
+    // Boxed, so that its room is free again while the connection is served.
+    let accepting = Box::pin(handshake::accept(stream, peer, context, shared, deadline));
     let accepted = tokio::select! {
         biased;
-        accepted = handshake::accept(stream, peer, context, shared, deadline) => accepted?,
+        accepted = accepting => accepted?,
         () = context.stop.cancelled() => return Ok(()),
     };
     let Some((frames, connection)) = accepted else { return Ok(()) };

@@ -67,7 +67,7 @@ pub(super) async fn on_check<S: Store>(
     let (context, digest) = (Arc::clone(&cx.connection.context), expected.digest);
     let (store, executor, progress) = (cx.store(), cx.executor(), WorkProgress::default());
     let work = store.confirm(&executor, expected, progress.clone());
-    if cx.working(progress, work).await? {
+    if cx.working(progress, Box::pin(work)).await? {
         context.metrics.uploaded(Dialect::Native);
         cx.reply(&Reply::Done { digest, unchanged: true })?;
     } else {
@@ -87,8 +87,9 @@ pub(super) async fn store_batch<S: Store>(
     let PutBatch { requests, files, bytes } = std::mem::take(&mut connection.batch);
     debug!(files = files.len(), bytes, "stores small files");
     let mut heartbeat = Heartbeat::new(requests.first().map(|put| put.id).unwrap_or_default());
-    let put = connection.store.put(&connection.executor, files);
-    let put = async { Ok::<_, NativeError>(put.await) };
+    let (store, executor) = (&connection.store, &connection.executor);
+    // Otherwise the task of each connection would have room for it.
+    let put = Box::pin(async { Ok::<_, NativeError>(store.put(executor, files).await) });
     let results = heartbeat.during(frames.writer(), || (0, bytes as u64), put).await?;
     for (PutRequest { id: request, digest }, result) in requests.into_iter().zip(results) {
         match result {
@@ -113,12 +114,12 @@ async fn store_single<S: Store>(
     let (context, executor) = (Arc::clone(&cx.connection.context), cx.executor());
     let (store, progress) = (cx.store(), WorkProgress::default());
     let work = store.offer(&executor, offer, progress.clone());
-    let OpenedUpload { upload, .. } = cx.working(progress, work).await?;
+    let OpenedUpload { upload, .. } = cx.working(progress, Box::pin(work)).await?;
     let stored = match receive_single(cx, &executor, &upload, size).await {
         Ok(digest) => {
             let progress = WorkProgress::default();
             let work = upload.publish(&executor, Vec::new(), digest, progress.clone());
-            let published = cx.working(progress, work).await;
+            let published = cx.working(progress, Box::pin(work)).await;
             published.map(|unchanged| Reply::Done { digest, unchanged })
         }
         Err(error) => Err(error),

@@ -1,6 +1,7 @@
 //! The request that a connection handles, and the rest of its body.
 
 use std::future::Future;
+use std::pin::pin;
 
 use ftx_core::dialect::Dialect;
 use ftx_core::native::blocks::Cv;
@@ -60,16 +61,15 @@ impl<'a, S: Store> RequestContext<'a, S> {
     }
 
     /// Waits for `work` of the store and sends heartbeats meanwhile. Stops the work if the connection ends
-    /// before it.
+    /// before it. The work is boxed: otherwise the task of each connection would have room for the largest one.
     pub(super) async fn working<T, E: Into<RequestError>>(
         &mut self,
         progress: WorkProgress,
-        work: impl Future<Output = Result<T, E>>,
+        mut work: impl Future<Output = Result<T, E>> + Unpin,
     ) -> Result<T, RequestError> {
         let progress = StopOnDrop(progress);
         let (session, context) = (&self.connection.session, &self.connection.context);
         let work = async {
-            tokio::pin!(work);
             let over = async {
                 session.over.cancelled().await;
                 progress.0.stop();
@@ -83,7 +83,7 @@ impl<'a, S: Store> RequestContext<'a, S> {
             }
         };
         let mut heartbeat = Heartbeat::new(self.id);
-        heartbeat.during(self.frames.writer(), || progress.0.get(), work).await
+        heartbeat.during(self.frames.writer(), || progress.0.get(), pin!(work)).await
     }
 
     /// The unread bytes of the body.
@@ -133,7 +133,7 @@ impl<'a, S: Store> RequestContext<'a, S> {
             }
             Ok::<_, NativeError>(())
         };
-        heartbeat.during(writer, || (0, len as u64), read).await?;
+        heartbeat.during(writer, || (0, len as u64), pin!(read)).await?;
         if let Some(body) = &mut self.body {
             body.bytes -= len as u64;
         }

@@ -33,7 +33,7 @@ pub(super) async fn begin<S: Store>(
     let store = cx.store();
     let work = store.offer(&executor, offer, progress.clone());
     let at_work = lease.as_ref().map(SourceLease::begin_work);
-    let opened = cx.working(progress, work).await;
+    let opened = cx.working(progress, Box::pin(work)).await;
     if let Err(RequestError::Refused(_)) = opened {
         // There is no staging to come back to.
         lease.iter().for_each(SourceLease::end);
@@ -166,7 +166,7 @@ async fn record_block<S: Store>(
             let record = async { Ok(upload.handle.stored(&executor, index, claimed).await?) };
             let mut heartbeat = Heartbeat::new(cx.id);
             let durable = heartbeat
-                .during::<_, RequestError>(cx.frames.writer(), || (0, head.len), record)
+                .during::<_, RequestError>(cx.frames.writer(), || (0, head.len), pin!(record))
                 .await?;
             drop(at_work);
             upload.granules.end(durable);
@@ -202,7 +202,7 @@ pub(super) async fn on_commit<S: Store>(
     let progress = WorkProgress::default();
     let at_work = upload.lease.as_ref().map(SourceLease::begin_work);
     let work = upload.handle.publish(&executor, copy, digest, progress.clone());
-    let published = cx.working(progress, work).await;
+    let published = cx.working(progress, Box::pin(work)).await;
     drop(at_work);
     if !matches!(published, Err(RequestError::Fatal(_))) {
         cx.connection.remove_upload(cx.id);
@@ -255,7 +255,7 @@ async fn suspend_working<S: Store>(
         suspend(&executor, upload, discard).await;
         Ok::<_, RequestError>(())
     };
-    cx.working(WorkProgress::default(), work).await
+    cx.working(WorkProgress::default(), Box::pin(work)).await
 }
 
 /// Ends an upload without publishing it.

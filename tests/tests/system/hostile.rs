@@ -265,7 +265,7 @@ fn many_idle_connections_cost_little() {
         assert!(matches!(reply, Some(LegacyReply::DownloadHeader { .. })), "{reply:?}");
     }
     let each = (server.peak_rss_kib() - before) * 1024 / 800;
-    assert!(each < 64 * 1024, "{each} bytes for a connection");
+    assert!(each < 32 * 1024, "{each} bytes for a connection");
     assert_serves(&server);
 }
 
