@@ -1,7 +1,4 @@
-//! Connecting to a host that may have several addresses.
-//!
-//! An address may never answer, for example where IPv6 packets are dropped on the way. So the next one
-//! is tried after a moment, while the earlier ones may still answer. The first answer wins.
+//! The connections to a server.
 //!
 //! A session with a distant server has several connections. The others begin as soon as the first has found
 //! the server, and wait for its welcome:
@@ -11,49 +8,32 @@
 //!   others             └─▶ connecting ───────────┴─▶ TLS ─▶ Hello ─▶ Welcome ─▶ requests
 //! ```
 
+mod address;
 mod early;
 
-use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ftx_io::{BufferedStream, Transport, deadline_after};
-use tokio::net::{TcpSocket, TcpStream, lookup_host};
-use tokio::task::JoinSet;
+use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
+use self::address::{Connected, receive_buffer_bytes};
 use self::early::EarlyConnections;
 use crate::shared_rate::SharedRate;
 use crate::tls::{ClientTls, Secured};
 use crate::{Cancel, ClientConfig, ServerAddr, TransferError};
-
-/// The wait for an address before the next one is tried as well; RFC 8305 recommends it.
-const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);
 
 /// The round trip from which a server counts as distant, where windows bound the speed: below it, two
 /// connections carry 800 MiB/s. A near server that is busy also takes some milliseconds, and more
 /// connections to it would only lose more when they are cut.
 pub(crate) const FAR_ROUND_TRIP: Duration = Duration::from_millis(20);
 
-/// The time in which a limited client reads what the system's receive buffer holds.
-///
-/// A full buffer takes nothing more until much of it has been read, which takes long at a low rate: the
-/// server then sees a client that stands still.
-const BUFFERED_SECONDS: u64 = 2;
-
-/// The size from which on the system chooses that of the receive buffer.
-const MAX_BOUNDED_BUFFER_BYTES: u64 = 128 * 1024;
-
-/// The address that was tried last, and its failure.
-#[derive(Debug, thiserror::Error)]
-#[error("tried {candidate} last")]
-struct FailedAddress {
-    candidate: SocketAddr,
-    source: io::Error,
-}
+/// The time after which the system sends the request for a connection once more. Such a connection tells
+/// nothing about the distance.
+const SYN_RETRANSMISSION: Duration = Duration::from_secs(1);
 
 /// A server, and what a client's connections to it have in common: TLS, the limit on the rate, and those that
 /// have begun early. Clones share all of it.
@@ -63,7 +43,13 @@ pub(crate) struct Endpoint {
     tls: Arc<ClientTls>,
     rate: SharedRate,
     early: EarlyConnections,
+    /// Whether the server at this address, which took so long to accept a connection, is distant.
+    is_far: fn(IpAddr, Duration) -> bool,
 }
+
+/// Closes the early connections when it is dropped, unless they are kept.
+#[derive(Debug)]
+pub(crate) struct EarlyGuard(Option<EarlyConnections>);
 
 /// The place of a connection in its session.
 #[derive(Clone, Copy, Debug)]
@@ -77,7 +63,7 @@ pub(crate) enum Place {
 impl Endpoint {
     pub(crate) fn new(address: ServerAddr) -> Self {
         let (rate, early) = (SharedRate::default(), EarlyConnections::default());
-        Self { address, tls: Arc::default(), rate, early }
+        Self { address, tls: Arc::default(), rate, early, is_far }
     }
 
     /// Connects to the first of the host's addresses that answers, and starts TLS as the settings say,
@@ -103,9 +89,14 @@ impl Endpoint {
         }
     }
 
-    /// Closes the connections that have begun and have no user.
-    pub(crate) fn close_early(&self) {
-        self.early.close();
+    /// Closes the connections that have begun and have no user, except `count`.
+    pub(crate) fn keep_early(&self, count: usize) {
+        self.early.truncate(count);
+    }
+
+    /// Closes the early connections with the guard, so that none outlives the attempt that it was for.
+    pub(crate) fn early_guard(&self) -> EarlyGuard {
+        EarlyGuard(Some(self.early.clone()))
     }
 
     fn stream(&self, transport: Transport, config: &ClientConfig) -> BufferedStream {
@@ -126,10 +117,7 @@ impl Endpoint {
         match tls.secure(transport, address, peer.ip(), config).await? {
             Secured::Ready(transport) => Ok(transport),
             // The server has taken the first message of TLS for one of its own.
-            Secured::NoTls => {
-                let alone = Place::First { streams: 1 };
-                Ok(self.plain(alone, buffer, deadline).await?.0)
-            }
+            Secured::NoTls => Ok(self.plain(Place::Further, buffer, deadline).await?.0),
         }
     }
 
@@ -158,23 +146,41 @@ impl Endpoint {
         {
             return Ok(stream);
         }
-        let Connected { stream, took } = to(&self.address, buffer, deadline).await?;
-        if let Place::First { streams } = place {
+        let first_of = match place {
+            Place::First { streams } => streams,
+            Place::Further => 1,
+        };
+        if let Place::First { .. } = place {
             // Those of an attempt that failed.
-            self.early.close();
-            if took >= FAR_ROUND_TRIP {
-                self.early.begin(stream.peer_addr()?, buffer, streams.saturating_sub(1));
-            }
+            self.early.truncate(0);
+        }
+        let Connected { stream, took } = address::connect(&self.address, buffer, deadline).await?;
+        let peer = stream.peer_addr()?;
+        if first_of > 1 && (self.is_far)(peer.ip(), took) {
+            self.early.begin(peer, buffer, first_of - 1);
         }
         Ok(stream)
     }
 }
 
-/// A connection, and the time that the server took to accept it.
-#[derive(Debug)]
-struct Connected {
-    stream: TcpStream,
-    took: Duration,
+impl EarlyGuard {
+    /// Leaves them to their users.
+    pub(crate) fn keep(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for EarlyGuard {
+    fn drop(&mut self) {
+        if let Some(early) = &self.0 {
+            early.truncate(0);
+        }
+    }
+}
+
+/// Whether the first connection took as long as one to a distant server.
+fn is_far(server: IpAddr, took: Duration) -> bool {
+    !server.is_loopback() && (FAR_ROUND_TRIP..SYN_RETRANSMISSION).contains(&took)
 }
 
 fn unreachable(address: &ServerAddr, source: io::Error) -> TransferError {
@@ -186,206 +192,31 @@ fn unreachable(address: &ServerAddr, source: io::Error) -> TransferError {
     error.caused_by(source)
 }
 
-/// Connects to the first of the host's addresses that answers.
-///
-/// # Errors
-/// The host is unknown, or the failure of the address that was tried last.
-async fn to(address: &ServerAddr, buffer: Option<u32>, deadline: Instant) -> io::Result<Connected> {
-    let found = timeout_at(deadline, lookup_host((address.host(), address.port()))).await;
-    let found = found.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?;
-    // The resolver's errors have no kind of their own.
-    let candidates = found.map_err(|error| io::Error::new(io::ErrorKind::NotFound, error))?;
-    let connect = move |candidate| async move {
-        let begun = Instant::now();
-        let stream = tcp(candidate, buffer).await?;
-        Ok(Connected { stream, took: begun.elapsed() })
-    };
-    let connected = race(candidates, deadline, connect).await;
-    connected.map_err(|failed| match failed {
-        None => io::ErrorKind::AddrNotAvailable.into(),
-        // The address would only repeat the one that was given.
-        Some(failed) if address.host().parse::<IpAddr>().is_ok() => failed.source,
-        Some(failed) => io::Error::new(failed.source.kind(), failed),
-    })
-}
-
-/// The size of the system's receive buffer for a client of this rate; `None` lets the system choose it.
-fn receive_buffer_bytes(rate: Option<NonZeroU64>) -> Option<u32> {
-    let bytes = rate?.get().saturating_mul(BUFFERED_SECONDS);
-    u32::try_from(bytes).ok().filter(|_| bytes < MAX_BOUNDED_BUFFER_BYTES)
-}
-
-async fn tcp(candidate: SocketAddr, buffer: Option<u32>) -> io::Result<TcpStream> {
-    let Some(bytes) = buffer else { return TcpStream::connect(candidate).await };
-    let socket = if candidate.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    // Before the server hears how much it may send. Without it, only a very low rate fares worse.
-    let _ = socket.set_recv_buffer_size(bytes);
-    socket.connect(candidate).await
-}
-
-/// Tries the candidates in order, the next one as soon as those before it have failed or had their
-/// time. The error is `None` if there are no candidates.
-async fn race<T, F>(
-    candidates: impl IntoIterator<Item = SocketAddr>,
-    deadline: Instant,
-    connect: impl Fn(SocketAddr) -> F,
-) -> Result<T, Option<FailedAddress>>
-where
-    T: Send + 'static,
-    F: Future<Output = io::Result<T>> + Send + 'static,
-{
-    let mut candidates = candidates.into_iter().peekable();
-    let mut connecting_set = JoinSet::new();
-    let mut last: Option<FailedAddress> = None;
-    loop {
-        if let Some(candidate) = candidates.next() {
-            let connecting = connect(candidate);
-            connecting_set.spawn(async move { (candidate, connecting.await) });
-            // Counts until it answers.
-            last = Some(FailedAddress { candidate, source: io::ErrorKind::TimedOut.into() });
-        }
-        let until = match candidates.peek() {
-            Some(_) => deadline.min(Instant::now() + NEXT_ADDRESS_AFTER),
-            None => deadline,
-        };
-        match timeout_at(until, connecting_set.join_next()).await {
-            Ok(Some(Ok((_, Ok(connected))))) => return Ok(connected),
-            Ok(Some(Ok((candidate, Err(source))))) => {
-                if last.as_ref().is_some_and(|last| last.candidate == candidate) {
-                    last = Some(FailedAddress { candidate, source });
-                }
-            }
-            // A task that panicked has reported it, and counts as failed.
-            Ok(Some(Err(_))) => {}
-            Ok(None) => return Err(last),
-            Err(_) if Instant::now() >= deadline => return Err(last),
-            Err(_) => {}
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::future::pending;
-    use std::io::ErrorKind;
-
     use tokio::net::TcpListener;
 
     use super::*;
-    use crate::options::MIN_LIMIT_RATE;
 
     const LIMIT: Duration = Duration::from_secs(30);
 
-    /// The behaviour of an address.
-    #[derive(Clone, Copy)]
-    enum Does {
-        Answer,
-        AnswerAfter(Duration),
-        Nothing,
-        Refuse,
-    }
-
-    /// Races addresses whose ports count up from 1. Returns the port that answered, or the last one and
-    /// its failure, and the duration.
-    async fn race_of(does: &[Does]) -> (Result<u16, Option<(u16, ErrorKind)>>, Duration) {
-        let begun = Instant::now();
-        let candidates = (1..).zip(does).map(|(port, _)| SocketAddr::from(([127, 0, 0, 1], port)));
-        let connected = race(candidates, begun + LIMIT, |candidate| {
-            let does = does[usize::from(candidate.port()) - 1];
-            async move {
-                match does {
-                    Does::Answer => {}
-                    Does::AnswerAfter(time) => tokio::time::sleep(time).await,
-                    Does::Nothing => pending().await,
-                    Does::Refuse => return Err(ErrorKind::ConnectionRefused.into()),
-                }
-                Ok(candidate.port())
-            }
-        });
-        let told = |failed: FailedAddress| (failed.candidate.port(), failed.source.kind());
-        (connected.await.map_err(|failed| failed.map(told)), begun.elapsed())
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_address_that_does_not_answer_costs_a_moment_only() {
-        let (connected, took) = race_of(&[Does::Nothing, Does::Nothing, Does::Answer]).await;
-        assert_eq!(connected, Ok(3));
-        assert!((2 * NEXT_ADDRESS_AFTER..3 * NEXT_ADDRESS_AFTER).contains(&took), "{took:?}");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn one_that_refuses_costs_nothing() {
-        let (connected, took) = race_of(&[Does::Refuse, Does::Refuse, Does::Answer]).await;
-        assert_eq!(connected, Ok(3));
-        assert!(took < NEXT_ADDRESS_AFTER, "{took:?}");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_earlier_one_may_still_answer() {
-        let late = Does::AnswerAfter(3 * NEXT_ADDRESS_AFTER);
-        let (connected, took) = race_of(&[late, Does::Nothing, Does::Refuse]).await;
-        assert_eq!(connected, Ok(1));
-        assert!((3 * NEXT_ADDRESS_AFTER..4 * NEXT_ADDRESS_AFTER).contains(&took), "{took:?}");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_first_is_tried_alone_while_it_may_be_quick() {
-        let (connected, _) =
-            race_of(&[Does::AnswerAfter(NEXT_ADDRESS_AFTER / 2), Does::Answer]).await;
-        assert_eq!(connected, Ok(1));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_limit_is_for_all_together() {
-        let (failed, took) = race_of(&[Does::Nothing; 4]).await;
-        assert_eq!(failed, Err(Some((4, ErrorKind::TimedOut))));
-        assert!((LIMIT..LIMIT + NEXT_ADDRESS_AFTER).contains(&took), "{took:?}");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_last_failure_is_reported() {
-        let (failed, took) = race_of(&[Does::Refuse, Does::Refuse]).await;
-        assert_eq!(failed, Err(Some((2, ErrorKind::ConnectionRefused))));
-        assert!(took < NEXT_ADDRESS_AFTER, "{took:?}");
-        assert_eq!(race_of(&[]).await.0, Err(None));
-    }
-
-    #[test]
-    fn a_low_rate_has_a_small_buffer() {
-        let bytes = |rate| receive_buffer_bytes(NonZeroU64::new(rate));
-        assert_eq!(bytes(MIN_LIMIT_RATE), Some(16 * 1024));
-        assert_eq!([0, 1 << 16, 1 << 30, u64::MAX].map(bytes), [None; 4]);
-    }
-
-    /// The bytes that a peer may send before any is read, as far as they have arrived.
-    async fn unread_bytes(buffer: Option<u32>, until: impl Fn(usize) -> bool) -> usize {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let stream = tcp(listener.local_addr().unwrap(), buffer).await.unwrap();
-        let (peer, _) = listener.accept().await.unwrap();
-        peer.writable().await.unwrap();
-        while peer.try_write(&[0; 1 << 16]).is_ok() {}
-        let mut bytes = vec![0; 1 << 20];
-        loop {
-            let len = stream.peek(&mut bytes).await.unwrap();
-            if until(len) {
-                return len;
-            }
-        }
+    fn endpoint(server: SocketAddr) -> Endpoint {
+        Endpoint::new(ServerAddr::new("127.0.0.1", server.port()).unwrap())
     }
 
     /// The local ports of connections at these places, one after the other, and of one that has begun early.
     async fn ports_of(places: &[Place]) -> (Vec<u16>, u16) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let server = listener.local_addr().unwrap();
-        let endpoint = Endpoint::new(ServerAddr::new("127.0.0.1", server.port()).unwrap());
+        let endpoint = endpoint(server);
         endpoint.early.begin(server, None, 1);
-        let early = listener.accept().await.unwrap().1.port();
+        let (_early, peer) = listener.accept().await.unwrap();
         let mut ports = Vec::new();
         for place in places {
             let stream = endpoint.tcp(*place, None, Instant::now() + LIMIT).await.unwrap();
             ports.push(stream.local_addr().unwrap().port());
         }
-        (ports, early)
+        (ports, peer.port())
     }
 
     #[tokio::test]
@@ -401,26 +232,50 @@ mod tests {
         assert!(!ports.contains(&early));
     }
 
-    #[tokio::test]
-    async fn a_small_buffer_takes_few_bytes() {
-        let small = unread_bytes(receive_buffer_bytes(NonZeroU64::new(MIN_LIMIT_RATE)), |_| true);
-        assert!(small.await <= 32 * 1024);
-        unread_bytes(None, |len| len > 32 * 1024).await;
+    #[test]
+    fn only_a_distant_server_is_far() {
+        let is_far = |server: [u8; 4], ms| is_far(server.into(), Duration::from_millis(ms));
+        assert!(is_far([192, 0, 2, 1], 20) && is_far([192, 0, 2, 1], 999));
+        assert!(!is_far([192, 0, 2, 1], 19));
+        // A lost packet, or a server on this machine that is busy.
+        assert!(!is_far([192, 0, 2, 1], 1000) && !is_far([127, 0, 0, 1], 100));
+    }
+
+    /// Connects as the first one of three to a server that is far or not. Returns how many connections the
+    /// server has then, and the endpoint.
+    async fn accepted(is_far: fn(IpAddr, Duration) -> bool) -> (Vec<TcpStream>, Endpoint) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut endpoint = endpoint(listener.local_addr().unwrap());
+        endpoint.is_far = is_far;
+        let place = Place::First { streams: 3 };
+        let _first = endpoint.tcp(place, None, Instant::now() + LIMIT).await.unwrap();
+        let last = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let mut accepted = Vec::new();
+        loop {
+            let (stream, peer) = listener.accept().await.unwrap();
+            if peer == last.local_addr().unwrap() {
+                return (accepted, endpoint);
+            }
+            accepted.push(stream);
+        }
     }
 
     #[tokio::test]
-    async fn a_refusing_host_is_named_with_its_address() {
-        // No program listens there, and the system never assigns it as a free port.
-        let port = 1;
-        let error = to(&ServerAddr::new("localhost", port).unwrap(), None, Instant::now() + LIMIT)
-            .await
-            .unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
-        let told = ftx_io::ErrorChain(&error).to_string();
-        assert!(told.contains(&format!(":{port} last: ")), "{told}");
-        let error = to(&ServerAddr::new("127.0.0.1", port).unwrap(), None, Instant::now() + LIMIT)
-            .await
-            .unwrap_err();
-        assert!(!error.to_string().contains("last"), "{error}");
+    async fn the_first_connection_to_a_far_server_begins_the_others() {
+        assert_eq!(accepted(|_, _| true).await.0.len(), 3);
+        assert_eq!(accepted(|_, _| false).await.0.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn early_connections_are_closed_with_their_guard() {
+        let (accepted, endpoint) = accepted(|_, _| true).await;
+        endpoint.early_guard().keep();
+        endpoint.keep_early(1);
+        drop(endpoint.early_guard());
+        for mut stream in accepted {
+            let read = tokio::io::AsyncReadExt::read(&mut stream, &mut [0]).await;
+            assert_eq!(read.unwrap(), 0);
+        }
+        assert!(endpoint.early.take().await.is_none());
     }
 }

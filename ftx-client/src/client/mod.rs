@@ -198,7 +198,7 @@ impl Client {
     ) -> Result<(), TransferError> {
         let executor = &self.executor();
         let size = TransferSize::of_uploads(executor, files).await;
-        self.negotiate(size.most_streams(&self.config)).await?;
+        self.negotiate(size.early_streams(&self.config)).await?;
         let Self { endpoint, config, cancel, manifests, .. } = self;
         match &mut self.server {
             ServerDialect::Native(idle) => {
@@ -241,7 +241,7 @@ impl Client {
         watch: &mut dyn Watch,
     ) -> Result<(), TransferError> {
         let size = TransferSize::of_downloads(files);
-        self.negotiate(size.most_streams(&self.config)).await?;
+        self.negotiate(size.early_streams(&self.config)).await?;
         let executor = &self.executor();
         let Self { endpoint, config, cancel, manifests, .. } = self;
         match &mut self.server {
@@ -280,7 +280,7 @@ impl Client {
         keep_going: bool,
         watch: &mut dyn TreeWatch,
     ) -> Result<(), TransferError> {
-        self.negotiate(TransferSize::UNKNOWN.most_streams(&self.config)).await?;
+        self.negotiate(TransferSize::UNKNOWN.early_streams(&self.config)).await?;
         let executor = &self.executor();
         let Self { endpoint, config, cancel, manifests, observer, .. } = self;
         let ServerDialect::Native(idle) = &mut self.server else {
@@ -307,7 +307,7 @@ impl Client {
 
     /// Detects the dialect of the server, unless it is known. `streams` is the number of connections that the
     /// call has use for, if the server is native and distant.
-    async fn negotiate(&mut self, streams: usize) -> Result<(), TransferError> {
+    async fn negotiate(&mut self, mut streams: usize) -> Result<(), TransferError> {
         if !matches!(self.server, ServerDialect::Unknown) {
             return Ok(());
         }
@@ -323,6 +323,8 @@ impl Client {
                 Err(error) => {
                     let tell = |event: &Event<'_>| self.observer.tell(event);
                     retries.pause(error, 0, tell, &self.cancel).await?;
+                    // A server that is full gets no more than one at a time.
+                    streams = 1;
                 }
             }
         };
@@ -341,11 +343,7 @@ impl Client {
             ServerDialect::Legacy { .. } | ServerDialect::Unknown => None,
         };
         let session = SessionRequest::New { replaces, streams };
-        let greeted = greet(endpoint, config, cancel, session, limit).await;
-        if !matches!(greeted, Ok(Handshake::Native(_))) {
-            endpoint.close_early();
-        }
-        match greeted? {
+        match greet(endpoint, config, cancel, session, limit).await? {
             Handshake::Native(channel) => Ok(ServerDialect::Native(IdleConnection::new(*channel))),
             Handshake::Legacy(_) if config.dialect == DialectChoice::Native => {
                 Err(TransferError::not_native())

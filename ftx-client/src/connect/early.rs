@@ -3,10 +3,11 @@
 //! A user has a runtime of its own, so a connection begins without one.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, SockRef, Socket, Type};
 use tokio::net::TcpStream;
 
 /// Connections to one server that have begun. Clones share them.
@@ -26,13 +27,15 @@ impl EarlyConnections {
         let socket = self.sockets().pop()?;
         let stream = TcpStream::from_std(socket.into()).ok()?;
         stream.writable().await.ok()?;
-        // Only a connection that was accepted has a peer.
-        stream.peer_addr().ok().map(|_| stream)
+        // Only a connection that was accepted has a peer. The server may have closed it since.
+        let peeked = SockRef::from(&stream).peek(&mut [MaybeUninit::uninit()]);
+        let is_open = peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
+        (is_open && stream.peer_addr().is_ok()).then_some(stream)
     }
 
-    /// Closes those that were not taken.
-    pub(super) fn close(&self) {
-        self.sockets().clear();
+    /// Closes those that were not taken, except `count`.
+    pub(super) fn truncate(&self, count: usize) {
+        self.sockets().truncate(count);
     }
 
     fn sockets(&self) -> MutexGuard<'_, Vec<Socket>> {
@@ -84,9 +87,21 @@ mod tests {
         let early = EarlyConnections::default();
         early.begin(listener.local_addr().unwrap(), None, 1);
         let mut server = listener.accept().await.unwrap().0;
-        early.close();
+        early.truncate(0);
         assert_eq!(server.read(&mut [0]).await.unwrap(), 0);
         assert!(early.take().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn one_that_the_server_has_closed_is_none() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let early = EarlyConnections::default();
+        early.begin(listener.local_addr().unwrap(), None, 1);
+        let (server, client) = listener.accept().await.unwrap();
+        drop(server);
+        // On loopback it has arrived when a later connection has.
+        TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        assert!(early.take().await.is_none(), "{client}");
     }
 
     #[tokio::test]

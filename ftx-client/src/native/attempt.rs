@@ -20,7 +20,9 @@ pub(super) struct Attempt {
     next_request: AtomicU32,
     /// The connections that have work. Those with higher numbers end theirs, and leave.
     stream_count: AtomicUsize,
-    /// A large file has begun.
+    /// Whether a large file has begun.
+    has_large_file: AtomicBool,
+    /// A large file has begun, the first one.
     large_file: Notify,
     /// Bytes of files that have arrived.
     delivered_bytes: AtomicU64,
@@ -42,6 +44,7 @@ impl Attempt {
             error: Mutex::default(),
             next_request: AtomicU32::new(first_request),
             stream_count: AtomicUsize::new(1),
+            has_large_file: AtomicBool::new(false),
             large_file: Notify::new(),
             delivered_bytes: AtomicU64::new(0),
             extra_count: AtomicUsize::new(0),
@@ -88,14 +91,14 @@ impl Attempt {
         usize::try_from(stream).is_ok_and(|stream| stream >= self.stream_count())
     }
 
-    /// A file of `size` bytes begins, block by block.
-    pub(super) fn begins(&self, size: u64) {
-        if size >= LARGE_FILE_BYTES {
+    /// A block of a file of `size` bytes moves.
+    pub(super) fn moves_block(&self, size: u64) {
+        if size >= LARGE_FILE_BYTES && !self.has_large_file.swap(true, Relaxed) {
             self.large_file.notify_one();
         }
     }
 
-    /// Waits until a large file has begun since the last call.
+    /// Waits until the first large file has begun, and for ever after that.
     pub(super) async fn large_file(&self) {
         self.large_file.notified().await;
     }

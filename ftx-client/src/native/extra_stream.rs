@@ -1,8 +1,9 @@
 //! Extra connections of an attempt, each on its own thread, and their number.
 
 use std::convert::Infallible;
-use std::future::pending;
+use std::future::{Future, pending};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
 
 use ftx_core::native::StreamId;
@@ -62,11 +63,14 @@ impl<'a, T: Workload> ExtraStreams<'a, T> {
     pub(super) async fn adapt(&mut self, mut streams: StreamCount) -> Infallible {
         let begun = Instant::now();
         let attempt = self.workload.attempt();
+        // Kept when a large file begins: files may begin more often than it comes.
+        let mut look = pin!(next_look(&streams));
         loop {
             let before = streams.count();
             tokio::select! {
-                () = next_look(&streams) => {
+                () = look.as_mut() => {
                     streams.on_delivered(begun.elapsed(), attempt.delivered_bytes());
+                    look.set(next_look(&streams));
                 }
                 () = attempt.large_file() => streams.on_large_file(),
             }
@@ -86,10 +90,13 @@ impl<'a, T: Workload> ExtraStreams<'a, T> {
 }
 
 /// Waits for the next look at the speed, for ever if the number of connections stays.
-async fn next_look(streams: &StreamCount) {
-    match streams.interval() {
-        Some(interval) => sleep(interval).await,
-        None => pending().await,
+fn next_look(streams: &StreamCount) -> impl Future<Output = ()> + use<> {
+    let interval = streams.interval();
+    async move {
+        match interval {
+            Some(interval) => sleep(interval).await,
+            None => pending().await,
+        }
     }
 }
 

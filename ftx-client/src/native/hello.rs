@@ -18,9 +18,13 @@ const AGENT: &str = concat!("ftx-client/", env!("CARGO_PKG_VERSION"));
 /// The session that a connection asks for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum SessionRequest {
-    /// A new one of so many connections, if the server is distant, in place of the client's last session,
-    /// whose waiting requests must not begin.
-    New { replaces: Option<Token>, streams: usize },
+    /// A new one.
+    New {
+        /// The client's last session, whose waiting requests must not begin.
+        replaces: Option<Token>,
+        /// The number of its connections, if the server is distant.
+        streams: usize,
+    },
     /// The session of another connection.
     Join(Token),
 }
@@ -41,9 +45,16 @@ pub(crate) async fn greet(
         SessionRequest::New { streams, .. } => Place::First { streams },
         SessionRequest::Join(_) => Place::Further,
     };
+    // A session that does not begin has no further connections.
+    let guard = matches!(place, Place::First { .. }).then(|| endpoint.early_guard());
     let stream = endpoint.connect(place, config, limit, cancel).await?;
     let handshake = Channel::handshake(stream, config, cancel, session);
-    timeout_at(deadline, handshake).await.map_err(|_| TransferError::silent_for(limit))?
+    let handshake = timeout_at(deadline, handshake).await;
+    let handshake = handshake.map_err(|_| TransferError::silent_for(limit))??;
+    if let (Handshake::Native(_), Some(guard)) = (&handshake, guard) {
+        guard.keep();
+    }
+    Ok(handshake)
 }
 
 /// The first message of a connection.

@@ -15,7 +15,7 @@ use super::download::{DownloadJob, DownloadWorkload};
 use super::extra_stream::ExtraStreams;
 use super::hello::{SessionRequest, greet};
 use super::queue::{TransferJob, TransferQueue};
-use super::stream_count::{LARGE_FILE_STREAM_COUNT, StreamCount};
+use super::stream_count::{LARGE_FILE_BYTES, LARGE_FILE_STREAM_COUNT, StreamCount};
 use super::upload::{UploadJob, UploadWorkload};
 use super::workload::Workload;
 use crate::activity::Activity;
@@ -169,6 +169,7 @@ impl NativeClient<'_> {
     ) {
         let (activity, queue) = (queue.activity().clone(), Arc::new(queue));
         let mut retries = Retries::new(self.config, &activity, self.idle.is_used());
+        let mut early_streams = size.early_streams(self.config);
         loop {
             let attempt = Attempt::new(self.idle.next_request, self.cancel, &activity);
             let attempt = Arc::new(attempt);
@@ -176,7 +177,9 @@ impl NativeClient<'_> {
                 T::new(Arc::clone(&queue), Arc::clone(&attempt), self.config, self.manifests);
             let workload = Arc::new(workload);
             let tell = &mut || report(&queue);
-            let result = self.attempt(&workload, size, tell).await;
+            let result = self.attempt(&workload, size, early_streams, tell).await;
+            // A server that is full gets no more than one at a time.
+            early_streams = 1;
             workload.end(self.executor).await;
             if !self.should_retry(&queue, &attempt, result, &mut retries, report).await {
                 return;
@@ -223,13 +226,16 @@ impl NativeClient<'_> {
         &mut self,
         workload: &Arc<T>,
         size: TransferSize,
+        early_streams: usize,
         report: &mut (dyn FnMut() + Send),
     ) -> Result<(), TransferError> {
         let activity = workload.attempt().activity();
         let Self { endpoint, config, cancel, idle, .. } = self;
-        let most = size.most_streams(config);
-        let channel = idle.take_or_connect(endpoint, config, cancel, activity, most).await?;
+        let channel =
+            idle.take_or_connect(endpoint, config, cancel, activity, early_streams).await?;
+        let _early = endpoint.early_guard();
         let streams = size.stream_count(config, channel.limits.is_far());
+        endpoint.keep_early(streams.start().saturating_sub(1));
         let round_trip = channel.limits.round_trip;
         let abort = AbortOnDrop::new(workload.attempt());
         let session = channel.limits.session;
@@ -255,7 +261,6 @@ impl NativeClient<'_> {
         };
         // When this returns, no stream works on a file any more.
         extra.ended().await;
-        self.endpoint.close_early();
         abort.disarm();
         if let Some(channel) = channel {
             self.idle.keep(channel);
@@ -280,6 +285,10 @@ impl TransferSize {
     pub(crate) const UNKNOWN: Self =
         Self { bytes: None, useful_streams: usize::MAX, far_streams: FAR_STREAM_COUNT };
 
+    /// Of a file that may be large: connections that come later begin in a queue that the others have filled.
+    const UNKNOWN_FILE: Self =
+        Self { bytes: None, useful_streams: usize::MAX, far_streams: LARGE_FILE_STREAM_COUNT };
+
     /// Of these local files.
     pub(crate) async fn of_uploads(executor: &Executor, files: &[FileUpload]) -> Self {
         let [one] = files else { return Self::of_several(files.len(), None) };
@@ -290,14 +299,15 @@ impl TransferSize {
     pub(crate) fn of_downloads(files: &[FileDownload]) -> Self {
         match files {
             [FileDownload { size: Some(size), .. }] => Self::of_one(*size),
-            [_] => Self::UNKNOWN,
+            [_] => Self::UNKNOWN_FILE,
             _ => Self::of_several(files.len(), files.iter().map(|file| file.size).sum()),
         }
     }
 
     fn of_one(bytes: u64) -> Self {
-        let (useful_streams, far_streams) = (streams_for(bytes), LARGE_FILE_STREAM_COUNT);
-        Self { bytes: Some(bytes), useful_streams, far_streams }
+        let is_large = bytes >= LARGE_FILE_BYTES;
+        let far_streams = if is_large { LARGE_FILE_STREAM_COUNT } else { FAR_STREAM_COUNT };
+        Self { bytes: Some(bytes), useful_streams: streams_for(bytes), far_streams }
     }
 
     fn of_several(files: usize, bytes: Option<u64>) -> Self {
@@ -307,7 +317,7 @@ impl TransferSize {
     }
 
     /// The connections of an attempt at its beginning, if the server is distant.
-    pub(crate) fn most_streams(self, config: &ClientConfig) -> usize {
+    pub(crate) fn early_streams(self, config: &ClientConfig) -> usize {
         *self.stream_count(config, true).start()
     }
 
@@ -351,10 +361,15 @@ mod tests {
     fn connections_to_a_distant_server_follow_the_size() {
         let count =
             |size: TransferSize, is_far| size.stream_count(&ClientConfig::default(), is_far);
-        let sizes = [0, 16, 32, 64, 1024].map(|mib| TransferSize::of_one(mib << 20));
-        assert_eq!(sizes.map(|size| count(size, true)), [1..=1, 4..=4, 8..=8, 16..=16, 16..=32]);
-        assert_eq!(sizes.map(|size| count(size, false)), [1..=1, 2..=2, 2..=2, 2..=2, 2..=2]);
+        let sizes = [0, 16, 32, 63, 64, 1024].map(|mib| TransferSize::of_one(mib << 20));
+        let far = [1..=1, 4..=4, 8..=8, 8..=15, 16..=16, 16..=32];
+        assert_eq!(sizes.map(|size| count(size, true)), far);
+        assert_eq!(
+            sizes.map(|size| count(size, false)),
+            [1..=1, 2..=2, 2..=2, 2..=2, 2..=2, 2..=2]
+        );
         assert_eq!(count(TransferSize::UNKNOWN, true), 8..=32);
+        assert_eq!(count(TransferSize::UNKNOWN_FILE, true), 16..=32);
         assert_eq!(count(TransferSize::of_several(2, None), true), 8..=16);
     }
 

@@ -171,7 +171,6 @@ impl UploadStream {
         let request = self.shared.attempt.new_request();
         let UploadJob { name, run, commit, .. } = about;
         let (size, meta, overwrite) = (source.identity.size, source.meta, self.shared.overwrite);
-        self.shared.attempt.begins(size);
         let token = source_token::of(&self.executor, &source.local, &source.identity).await;
         let offer = Request::Offer { name: name.into(), size, meta, overwrite, run, source: token };
         self.channel.queue(request, &offer)?;
