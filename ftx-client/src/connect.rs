@@ -194,6 +194,7 @@ fn unreachable(address: &ServerAddr, source: io::Error) -> TransferError {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::AsyncReadExt as _;
     use tokio::net::TcpListener;
 
     use super::*;
@@ -273,8 +274,9 @@ mod tests {
         endpoint.keep_early(1);
         drop(endpoint.early_guard());
         for mut stream in accepted {
-            let read = tokio::io::AsyncReadExt::read(&mut stream, &mut [0]).await;
-            assert_eq!(read.unwrap(), 0);
+            let (mut byte, closed) = ([0], "a connection stays open");
+            let read = timeout_at(Instant::now() + LIMIT, stream.read(&mut byte)).await;
+            assert_eq!(read.expect(closed).unwrap(), 0, "{closed}");
         }
         assert!(endpoint.early.take().await.is_none());
     }
