@@ -101,7 +101,8 @@ fn the_first_connection_is_cut(
         assert_eq!(outcome.code, Some(0), "{dialect}, cut after {point} bytes: {outcome:#?}");
         setting.assert_whole();
         let moved = proxy.count(setting.direction());
-        assert!(moved <= 2 * setting.len + 2 * TALK, "{moved} bytes, {dialect}, cut after {point}");
+        // On a busy machine each of the two may have sent heartbeats, too.
+        assert!(moved <= 2 * setting.len + 4 * TALK, "{moved} bytes, {dialect}, cut after {point}");
     }
 }
 
