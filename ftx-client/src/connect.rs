@@ -56,7 +56,7 @@ pub(crate) struct EarlyGuard(Option<EarlyConnections>);
 pub(crate) enum Place {
     /// The first connection of `streams`, if the server is distant.
     First { streams: usize },
-    /// A connection that joins the session.
+    /// Any other one: it begins none, and may be one that has begun early.
     Further,
 }
 
@@ -141,23 +141,21 @@ impl Endpoint {
         buffer: Option<u32>,
         deadline: Instant,
     ) -> io::Result<TcpStream> {
-        if let Place::Further = place
-            && let Some(stream) = self.early.take().await
-        {
-            return Ok(stream);
-        }
-        let first_of = match place {
-            Place::First { streams } => streams,
-            Place::Further => 1,
+        let streams = match place {
+            Place::First { streams } => {
+                // Those of an attempt that failed.
+                self.early.truncate(0);
+                streams
+            }
+            Place::Further => match self.early.take().await {
+                Some(stream) => return Ok(stream),
+                None => 1,
+            },
         };
-        if let Place::First { .. } = place {
-            // Those of an attempt that failed.
-            self.early.truncate(0);
-        }
         let Connected { stream, took } = address::connect(&self.address, buffer, deadline).await?;
         let peer = stream.peer_addr()?;
-        if first_of > 1 && (self.is_far)(peer.ip(), took) {
-            self.early.begin(peer, buffer, first_of - 1);
+        if streams > 1 && (self.is_far)(peer.ip(), took) {
+            self.early.begin(peer, buffer, streams - 1);
         }
         Ok(stream)
     }

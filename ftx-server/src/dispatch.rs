@@ -332,7 +332,7 @@ mod tests {
     use crate::store::ScopedStore;
     use crate::store::local::LocalStore;
 
-    /// What an idle connection costs, nearly all of it.
+    /// Nearly all of the memory of an idle connection.
     const MAX_TASK_BYTES: usize = 12 * 1024;
 
     fn future_bytes<A, B, C, D, E, F>(_: impl FnOnce(A, B, C, D, E) -> F) -> usize {

@@ -91,14 +91,14 @@ impl Attempt {
         usize::try_from(stream).is_ok_and(|stream| stream >= self.stream_count())
     }
 
-    /// A block of a file of `size` bytes moves.
-    pub(super) fn moves_block(&self, size: u64) {
+    /// Blocks of a file of `size` bytes move, or are about to.
+    pub(super) fn moves_blocks(&self, size: u64) {
         if size >= LARGE_FILE_BYTES && !self.has_large_file.swap(true, Relaxed) {
             self.large_file.notify_one();
         }
     }
 
-    /// Waits until the first large file has begun, and for ever after that.
+    /// Returns once, when the first large file has begun.
     pub(super) async fn large_file(&self) {
         self.large_file.notified().await;
     }

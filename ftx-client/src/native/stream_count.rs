@@ -5,8 +5,7 @@
 //!                                        └── otherwise ─▶ as many as before, for the rest of the attempt
 //! ```
 //!
-//! A large file, and one of unknown size, has 16 from its beginning; all others have 8: small files are bound by
-//! the processor.
+//! A large file has 16 from its beginning, and all others 8: small files are bound by the processor.
 //!
 //! New connections cost: they overflow the queue of a full line for a second or two. So they are tried only in a
 //! transfer that is long enough for it.

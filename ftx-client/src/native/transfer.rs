@@ -281,13 +281,9 @@ pub(crate) struct TransferSize {
 }
 
 impl TransferSize {
-    /// Of a directory that was not listed.
+    /// Of a directory that was not listed, or of a file whose size the server has not told.
     pub(crate) const UNKNOWN: Self =
         Self { bytes: None, useful_streams: usize::MAX, far_streams: FAR_STREAM_COUNT };
-
-    /// Of a file that may be large: connections that come later begin in a queue that the others have filled.
-    const UNKNOWN_FILE: Self =
-        Self { bytes: None, useful_streams: usize::MAX, far_streams: LARGE_FILE_STREAM_COUNT };
 
     /// Of these local files.
     pub(crate) async fn of_uploads(executor: &Executor, files: &[FileUpload]) -> Self {
@@ -299,7 +295,7 @@ impl TransferSize {
     pub(crate) fn of_downloads(files: &[FileDownload]) -> Self {
         match files {
             [FileDownload { size: Some(size), .. }] => Self::of_one(*size),
-            [_] => Self::UNKNOWN_FILE,
+            [_] => Self::UNKNOWN,
             _ => Self::of_several(files.len(), files.iter().map(|file| file.size).sum()),
         }
     }
@@ -369,7 +365,6 @@ mod tests {
             [1..=1, 2..=2, 2..=2, 2..=2, 2..=2, 2..=2]
         );
         assert_eq!(count(TransferSize::UNKNOWN, true), 8..=32);
-        assert_eq!(count(TransferSize::UNKNOWN_FILE, true), 16..=32);
         assert_eq!(count(TransferSize::of_several(2, None), true), 8..=16);
     }
 

@@ -47,7 +47,7 @@ pub(super) fn policy(
         (None, None) if config.accept_new => TrustChoice::AnyNew,
         (None, None) => TrustChoice::SystemIssuers,
     };
-    // A token proves who the client is to whoever reads it.
+    // Anyone who reads a token can use it.
     let may_be_plain = is_loopback || (config.insecure && config.token.is_none());
     // A plain connection would let an attacker pose as a server whose key or issuer is known.
     let is_pinned = matches!(trust, TrustChoice::Pinned(..) | TrustChoice::GivenIssuers);
@@ -116,7 +116,7 @@ mod tests {
         }
     }
 
-    /// Otherwise whoever is in between could strip TLS off.
+    /// Otherwise an attacker in between could strip TLS off.
     #[test]
     fn a_server_whose_key_or_issuer_is_known_must_use_tls() {
         let (given, known) = (fingerprint('1'), fingerprint('2'));

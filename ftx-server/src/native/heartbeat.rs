@@ -25,7 +25,7 @@ impl Heartbeat {
     }
 
     /// Waits for `work` and sends heartbeats meanwhile, with the `progress` in bytes done and in all. The caller
-    /// pins the work: this future has no room for it, and so the task of an idle connection is small.
+    /// pins the work, so that this future, and with it the task of each connection, stays small.
     ///
     /// # Errors
     /// As `work`, and where the client cannot be reached.

@@ -101,8 +101,9 @@ fn the_first_connection_is_cut(
         assert_eq!(outcome.code, Some(0), "{dialect}, cut after {point} bytes: {outcome:#?}");
         setting.assert_whole();
         let moved = proxy.count(setting.direction());
-        // On a busy machine each of the two may have sent heartbeats, too.
-        assert!(moved <= 2 * setting.len + 4 * TALK, "{moved} bytes, {dialect}, cut after {point}");
+        // A busy machine looks distant, and gets more connections, each with its greeting.
+        let talk = (1 + proxy.connections() as u64) * TALK;
+        assert!(moved <= 2 * setting.len + talk, "{moved} bytes, {dialect}, cut after {point}");
     }
 }
 

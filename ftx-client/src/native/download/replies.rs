@@ -150,7 +150,7 @@ impl DownloadStream {
         fetch: Fetch,
         staging: BlockStaging,
     ) -> Arc<OpenDownload> {
-        self.shared.attempt.moves_block(remote.size);
+        self.shared.attempt.moves_blocks(remote.size);
         let PendingFile { job, name, target, .. } = file;
         let open = Arc::new(OpenDownload {
             job,

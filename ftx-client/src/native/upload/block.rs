@@ -62,7 +62,7 @@ impl UploadStream {
                 return Ok(());
             }
             if !std::mem::replace(&mut is_begun, true) {
-                self.shared.attempt.moves_block(size);
+                self.shared.attempt.moves_blocks(size);
                 self.channel.queue_bytes(&head);
             }
             self.channel.send(&chunk).await?;
