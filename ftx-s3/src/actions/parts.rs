@@ -3,12 +3,10 @@
 use bytes::Bytes;
 
 use super::listing::standstill;
-use super::tag_of;
 use crate::bucket::{Bucket, unexpected};
 use crate::error::{Problem, S3Error, S3ErrorKind};
 use crate::operation::S3Operation;
 use crate::request::{S3Request, encode_path};
-use crate::retry::Repeat;
 use crate::types::{CopySource, ETag, Part, UploadId};
 use crate::xml::{CompletedPart, read_copied_part, read_parts};
 
@@ -30,15 +28,7 @@ impl Bucket {
     ) -> Result<ETag, S3Error> {
         let request = S3Request::of_upload(S3Operation::UploadPart, key, upload)?;
         let request = with_number(request, number)?.with_body(body);
-        let mut request = self.checksums().add(request);
-        let mut retries = self.retries(&request, Repeat::Always);
-        loop {
-            match self.attempt(&request).await {
-                Ok(answer) => return tag_of(&answer.headers).map_err(|error| request.error(error)),
-                Err(failed) if self.checksums().drop_if_refused(&mut request, &failed) => {}
-                Err(failed) => retries.after(failed).await?,
-            }
-        }
+        self.put_always(self.checksums().add(request)).await
     }
 
     /// Makes a part out of bytes of an object in the same bucket, and returns its tag. The store copies

@@ -47,7 +47,8 @@ impl Bucket {
         self.put_if(self.checksums().add(request), key, &id, needs_object).await
     }
 
-    async fn put_always(&self, mut request: S3Request<'_>) -> Result<ETag, S3Error> {
+    /// Sends a body with its checksum, however often, and returns its tag.
+    pub(super) async fn put_always(&self, mut request: S3Request<'_>) -> Result<ETag, S3Error> {
         let mut retries = self.retries(&request, Repeat::Always);
         loop {
             match self.attempt(&request).await {
